@@ -1,0 +1,277 @@
+package crowbar
+
+import "time"
+
+// Barclamp is one imported document: a set of roles, jigs and attribs.
+type Barclamp struct {
+	ID          ID     `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Version     string `json:"version"`
+	SourcePath  string `json:"source_path"`
+	Document    Data   `json:"cfg_data"` // the whole document as imported
+	Stamps
+}
+
+// Flags say how a role is bound and run; see OpenCrowbar's role flags.
+type Flags struct {
+	Library     bool `json:"library"`
+	Implicit    bool `json:"implicit"`  // must live on the same node as the role that asks for it
+	Bootstrap   bool `json:"bootstrap"` // bound to admin nodes when they are created
+	Discovery   bool `json:"discovery"` // bound to every node when it is committed
+	Cluster     bool `json:"cluster"`   // children of one are children of all in the deployment
+	Destructive bool `json:"destructive"`
+	Abstract    bool `json:"abstract"` // cannot be bound
+	Milestone   bool `json:"milestone"`
+	Powersave   bool `json:"powersave"`
+	Service     bool `json:"service"` // lives on the deployment's phantom node
+}
+
+// Exclusive is an engine-held semaphore: at most Limit runs under this name at once in one deployment.
+type Exclusive struct {
+	Name  string `json:"name"`
+	Limit int    `json:"limit"`
+	// Gate "peers-active": nothing starts while another node-role of this role in the deployment is in error.
+	Gate string `json:"gate,omitempty"`
+}
+
+// Owns is what a role alone may use on a node; two owners on one node are refused when the second is bound.
+type Owns struct {
+	Ports []string `json:"ports,omitempty"` // "2379", or the name of the attrib that holds the number
+	Units []string `json:"units,omitempty"` // systemd units
+	Paths []string `json:"paths,omitempty"`
+}
+
+// Role is one deployment step, done by a plugin.
+type Role struct {
+	ID          ID          `json:"id"`
+	Name        string      `json:"name"`
+	Description string      `json:"description"`
+	Barclamp    ID          `json:"barclamp_id"`
+	Jig         string      `json:"jig_name"`
+	Cohort      int         `json:"cohort"`
+	Flags       Flags       `json:"flags"`
+	Requires    []string    `json:"requires"`      // hard parents, late-bound by name
+	Preceeds    []string    `json:"preceeds"`      // soft: where both exist, this one runs first (OpenCrowbar's spelling)
+	Provides    []string    `json:"provides"`      // names that this role satisfies
+	Conflicts   []string    `json:"conflicts"`     // roles that may not share a node with this one
+	Wants       []string    `json:"wants_attribs"` // attrib names that a run is given, besides the role's own attribs
+	Exclusive   []Exclusive `json:"exclusive,omitempty"`
+	Owns        Owns        `json:"owns"`
+	Timeout     Duration    `json:"timeout"` // of one run; 0 means the engine's default
+	Template    Data        `json:"template,omitempty"`
+	Stamps
+}
+
+// Jig is a way in which roles reach nodes, by name.
+type Jig struct {
+	ID          ID     `json:"id"`
+	Name        string `json:"name"`
+	Class       string `json:"class"`
+	Description string `json:"description"`
+	Active      bool   `json:"active"`
+	ClientRole  string `json:"client_role_name,omitempty"`
+	Stamps
+}
+
+// Attrib is one named value that roles want, with its default and its rule.
+type Attrib struct {
+	ID          ID     `json:"id"`
+	Barclamp    ID     `json:"barclamp_id"`
+	Role        ID     `json:"role_id"` // 0 = a node attrib
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Map         string `json:"map"` // slash path into the data of whatever carries it
+	Default     any    `json:"default"`
+	Schema      Data   `json:"schema,omitempty"` // kwalify
+	Writable    bool   `json:"writable"`
+	Secret      bool   `json:"secret"` // sealed at rest, masked everywhere else
+	Order       int    `json:"order"`
+
+	// At most one of the next three: the host computes the value, nobody sets it.
+	Leaf      *Leaf  `json:"leaf,omitempty"`      // value: {"cert": PEM, "key": PEM, "ca": PEM}, one per node
+	Generate  string `json:"generate,omitempty"`  // "random-32" (base64 of 32 bytes) or "ecdsa-p256" (PEM private key), one per deployment
+	Authority string `json:"authority,omitempty"` // value: PEM certificate(s) of that authority, one per deployment
+	Stamps
+}
+
+// Leaf describes a certificate of the cluster's PKI for one node. In CommonName, DNS and IP the words {{node}} (short
+// name), {{address}} and {{attrib NAME}} are replaced.
+type Leaf struct {
+	Authority    string   `json:"authority"`
+	CommonName   string   `json:"common_name"`
+	Organization []string `json:"organization,omitempty"`
+	DNS          []string `json:"dns,omitempty"`
+	IP           []string `json:"ip,omitempty"`
+	Usages       []string `json:"usages"` // "server", "client"
+}
+
+// Node is one server, or the phantom on which a deployment's service roles live.
+type Node struct {
+	ID          ID       `json:"id"`
+	Name        string   `json:"name"` // lower-case host name, at most 63 characters a label
+	Description string   `json:"description"`
+	Admin       bool     `json:"admin"`
+	System      bool     `json:"system"` // a phantom
+	Deployment  ID       `json:"deployment_id"`
+	Alive       bool     `json:"alive"`
+	Available   bool     `json:"available"`
+	Allocated   bool     `json:"allocated"`
+	BootEnv     string   `json:"bootenv"`
+	Arch        string   `json:"arch"`               // GOARCH; "" until facts are read
+	Address     string   `json:"address"`            // IP that other nodes use, and ssh unless SSH.Host is set
+	Jig         string   `json:"jig_name,omitempty"` // "" = the role's; "local" for the admin host
+	SSH         SSH      `json:"ssh"`
+	Quirks      []string `json:"quirks,omitempty"`
+	Discovery   Data     `json:"discovery,omitempty"`
+	Hint        Data     `json:"hint,omitempty"`
+	Notes       Data     `json:"notes,omitempty"`
+	Stamps
+}
+
+// SSH says how a node is reached. HostKey is in authorized_keys form; it is recorded at the first contact (or given) and
+// never replaced by itself.
+type SSH struct {
+	Host    string `json:"host,omitempty"` // "" = Node.Address
+	Port    int    `json:"port,omitempty"` // 0 = 22
+	User    string `json:"user,omitempty"` // "" = root
+	HostKey string `json:"host_key,omitempty"`
+}
+
+// Deployment is a set of roles on nodes that is annealed together. Deployments nest; the root is "system".
+type Deployment struct {
+	ID          ID              `json:"id"`
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Stored      DeploymentState `json:"stored_state"`
+	Parent      ID              `json:"parent_id"`
+	System      bool            `json:"system"`
+	Phantom     ID              `json:"phantom_id"` // node of its service roles
+	Paused      bool            `json:"paused"`
+	Stamps
+}
+
+// DeploymentRole carries what is said of a role for a whole deployment.
+type DeploymentRole struct {
+	ID         ID   `json:"id"`
+	Deployment ID   `json:"deployment_id"`
+	Role       ID   `json:"role_id"`
+	Committed  Data `json:"committed_data"`          // attrib maps -> values
+	Proposed   Data `json:"proposed_data,omitempty"` // nil = nothing proposed
+	Wall       Data `json:"wall,omitempty"`
+	Notes      Data `json:"notes,omitempty"`
+	// First is the node-role that was, or will be, the first of its role in the deployment to run: a cluster's founder.
+	First ID `json:"first_id,omitempty"`
+	Stamps
+}
+
+// Link is an edge to a parent node-role.
+type Link struct {
+	ID   ID   `json:"id"`
+	Soft bool `json:"soft,omitempty"` // from preceeds: orders, but does not hold the parent back from removal
+}
+
+// NodeRole is a role bound to a node: the unit of work.
+type NodeRole struct {
+	ID         ID     `json:"id"`
+	Deployment ID     `json:"deployment_id"`
+	Node       ID     `json:"node_id"`
+	Role       ID     `json:"role_id"`
+	State      State  `json:"state"`
+	Status     string `json:"status"`    // one line: what it does now, or what went wrong
+	Available  bool   `json:"available"` // false: never runs
+	Order      int    `json:"order"`
+	Cohort     int    `json:"cohort"`
+	RunCount   int    `json:"run_count"` // runs that ended well
+	Parents    []Link `json:"parents"`
+
+	Proposed  Data `json:"proposed_data,omitempty"`
+	Committed Data `json:"committed_data,omitempty"`
+	Sys       Data `json:"sysdata,omitempty"`
+	Wall      Data `json:"wall,omitempty"` // what the last good run gave back, flat: name -> value
+	Notes     Data `json:"notes,omitempty"`
+
+	Attempt  uint64    `json:"attempt"`            // grows with every Begin; the fence that refuses an older run
+	Owner    string    `json:"owner,omitempty"`    // the daemon instance that holds it in transition
+	Failure  string    `json:"failure,omitempty"`  // whole text of the last failed run
+	Removing bool      `json:"removing,omitempty"` // unbound: the next run is Remove, after which it is dropped
+	Since    time.Time `json:"since"`              // of the present state
+	Stamps
+}
+
+// Run is the record of one attempt of a node-role. Its log is a file beside the state.
+type Run struct {
+	ID         ID        `json:"id"`
+	NodeRole   ID        `json:"node_role_id"`
+	Node       ID        `json:"node_id"`
+	Role       ID        `json:"role_id"`
+	Deployment ID        `json:"deployment_id"`
+	Attempt    uint64    `json:"attempt"`
+	Started    time.Time `json:"started"`
+	Finished   time.Time `json:"finished"`          // zero while it runs
+	Outcome    string    `json:"outcome"`           // "", "changed", "unchanged", "failed", "lost" (its daemon died)
+	Changes    []string  `json:"changes,omitempty"` // one line each, no secrets
+}
+
+// Secret is a sealed value of a deployment: an authority, a leaf, a generated key. Only package pki can open it.
+type Secret struct {
+	ID         ID        `json:"id"`
+	Deployment ID        `json:"deployment_id"`
+	Name       string    `json:"name"` // unique in the deployment, such as "authority/etcd", "leaf/etcd-peer-leaf/n1"
+	Sealed     []byte    `json:"sealed"`
+	NotAfter   time.Time `json:"not_after"` // zero for keys that do not end
+	Stamps
+}
+
+// Duration is a time.Duration that reads and prints as "5m" in JSON.
+type Duration time.Duration
+
+// MarshalText gives the duration in Go's form.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText takes the duration in Go's form.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = Duration(v)
+	return err
+}
+
+// Kind of each noun.
+func (*Barclamp) Kind() Kind       { return KindBarclamp }
+func (*Role) Kind() Kind           { return KindRole }
+func (*Jig) Kind() Kind            { return KindJig }
+func (*Attrib) Kind() Kind         { return KindAttrib }
+func (*Node) Kind() Kind           { return KindNode }
+func (*Deployment) Kind() Kind     { return KindDeployment }
+func (*DeploymentRole) Kind() Kind { return KindDeploymentRole }
+func (*NodeRole) Kind() Kind       { return KindNodeRole }
+func (*Run) Kind() Kind            { return KindRun }
+func (*Secret) Kind() Kind         { return KindSecret }
+
+// Key of each noun.
+func (o *Barclamp) Key() ID       { return o.ID }
+func (o *Role) Key() ID           { return o.ID }
+func (o *Jig) Key() ID            { return o.ID }
+func (o *Attrib) Key() ID         { return o.ID }
+func (o *Node) Key() ID           { return o.ID }
+func (o *Deployment) Key() ID     { return o.ID }
+func (o *DeploymentRole) Key() ID { return o.ID }
+func (o *NodeRole) Key() ID       { return o.ID }
+func (o *Run) Key() ID            { return o.ID }
+func (o *Secret) Key() ID         { return o.ID }
+
+// Short is the node's name up to the first dot: its host name.
+func (n *Node) Short() string {
+	for i := range n.Name {
+		if n.Name[i] == '.' {
+			return n.Name[:i]
+		}
+	}
+	return n.Name
+}
+
+// Settled says that the node-role has been applied at least once and is not in error, being edited or on its way out; a
+// rerun (todo, transition, blocked) does not unsettle it.
+func (nr *NodeRole) Settled() bool {
+	return nr.RunCount > 0 && nr.State != Error && nr.State != Proposed && !nr.Removing
+}

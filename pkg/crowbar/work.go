@@ -1,0 +1,85 @@
+package crowbar
+
+import "time"
+
+// Catalog is one barclamp document, read: what an import brings.
+type Catalog struct {
+	Barclamp Barclamp
+	Jigs     []Jig
+	Roles    []Role
+	Attribs  []CatalogAttrib
+}
+
+// CatalogAttrib is an attrib with the name of the role that has it; "" = a node attrib.
+type CatalogAttrib struct {
+	RoleName string
+	Attrib
+}
+
+// Peer is a node-role beside the one that runs, as its role sees it.
+type Peer struct {
+	Role    string `json:"role"`
+	Node    string `json:"node"` // short host name
+	Address string `json:"address"`
+	State   State  `json:"state"`
+	Settled bool   `json:"settled"` // applied before, and not in error nor on its way out: it serves
+	First   bool   `json:"first"`   // the founder of its role in the deployment
+	Alive   bool   `json:"alive"`
+	Wall    Data   `json:"wall,omitempty"`
+}
+
+// Computed asks for the value of an attrib that the host makes (leaf, generate, authority), with all words in Leaf replaced.
+type Computed struct {
+	Deployment ID
+	Node       string // short host name; "" for values of the whole deployment
+	Attrib     string
+	Leaf       *Leaf
+	Generate   string
+	Authority  string
+}
+
+// Work is one run of a node-role, frozen when it began.
+type Work struct {
+	NodeRole   NodeRole
+	Node       Node
+	Role       Role
+	Deployment Deployment
+	Run        ID
+	Attempt    uint64
+	Attribs    Data
+	Secrets    []string // values that no log may show
+	Peers      []Peer
+	First      bool
+	Again      bool
+	Remove     bool // take the role off the node instead of applying it
+}
+
+// Outcome is how a run ended.
+type Outcome struct {
+	Failure string // "" = well
+	Status  string // one line
+	Changes []string
+	Wall    Data
+	// Lost: it did not run to an end (its connection, plugin or daemon went away); it goes back to todo without blame.
+	Lost bool
+}
+
+// Artifact is one file of the catalogue of binaries and images.
+type Artifact struct {
+	Name    string `json:"name"` // "component/file"
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"` // hex
+	Size    int64  `json:"size"`
+}
+
+// Step is one run that a plan foresees.
+type Step struct {
+	NodeRole   ID            `json:"node_role_id"`
+	Node       string        `json:"node"`
+	Role       string        `json:"role"`
+	Deployment string        `json:"deployment"`
+	Do         string        `json:"do"` // "apply" or "remove"
+	Cohort     int           `json:"cohort"`
+	Why        string        `json:"why"`      // "never applied", "attribs changed", "retry after error", "rerun", "unbound"
+	Expected   time.Duration `json:"expected"` // median of recorded runs; 0 = no history
+}

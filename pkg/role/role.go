@@ -1,0 +1,151 @@
+// Package role is the contract that a role author writes to: bring one node to a desired state, again and again.
+// It does not know the store, the API, the graph, or how the node is reached.
+package role
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+)
+
+// Role is one deployment step.
+type Role interface {
+	// Describe is compared with barclamp.yaml when the daemon starts; a mismatch stops the start.
+	Describe() Info
+	// Apply brings one node to the desired state. It is idempotent, may be killed between any two instructions and run
+	// again, makes no change when on.DryRun, and does exactly one Exec and no write when nothing has to change.
+	Apply(ctx context.Context, on Target) (Result, error)
+}
+
+// Checker says what Apply would find changed by hand, and changes nothing.
+type Checker interface {
+	Check(ctx context.Context, on Target) (Drift, error)
+}
+
+// Remover takes the role off a node when it is unbound: the cluster is left clean and Apply can be run again.
+type Remover interface {
+	Remove(ctx context.Context, on Target) error
+}
+
+// Info is what a role says of itself.
+type Info struct {
+	Name    string   // as in barclamp.yaml
+	Version string   // of this code
+	Wants   []string // attribs that it reads: its own and wanted ones; must all be declared in barclamp.yaml
+}
+
+// Target is one node for one run.
+type Target struct {
+	Node       string                        // short host name
+	Address    string                        // the node's IP
+	Deployment string                        // name
+	Arch       string                        // GOARCH of the node
+	Attribs    crowbar.Data                  // attrib name -> value, exactly what barclamp.yaml says this role has and wants; frozen
+	Peers      []Peer                        // node-roles of this role and of every role it (transitively) asks for, in the deployment, this node's included
+	First      bool                          // this node-role is the founder of its role in the deployment
+	Again      bool                          // it has been applied here before
+	Conn       jig.Conn                      // the only way to touch the node
+	Artifacts  Artifacts                     // the host's catalogue of binaries and images
+	DryRun     bool                          // answer with the changes, make none
+	Log        func(format string, a ...any) // a line for the run log and the status; no secrets
+}
+
+// Peer is a node-role beside this one.
+type Peer = crowbar.Peer
+
+// Result is what a run did and gives back.
+type Result struct {
+	Changes []Change
+	Wall    crowbar.Data // attrib name -> value; children read it in Peers, and as attribs where they want them
+}
+
+// Change is one thing made, or that a dry run would make.
+type Change struct {
+	What string `json:"what"`           // "file", "unit", "package", "sysctl", "artifact", "member"...
+	Name string `json:"name"`           // "/etc/etcd/etcd.env"
+	Do   string `json:"do"`             // "create", "change", "remove", "restart", "start", "install", "join"...
+	Diff string `json:"diff,omitempty"` // short, no secrets
+}
+
+// String is one line.
+func (c Change) String() string {
+	s := c.Do + " " + c.What + " " + c.Name
+	if c.Diff != "" {
+		s += " (" + c.Diff + ")"
+	}
+	return s
+}
+
+// Drift is what was changed by hand since the last Apply.
+type Drift struct{ Changes []Change }
+
+// Artifacts streams files of the host's catalogue straight to the node: the bytes do not pass through the plugin.
+type Artifacts interface {
+	// Stat finds an artifact by "component/file", such as "kubernetes/kubelet", for the node's architecture.
+	Stat(ctx context.Context, name string) (Artifact, error)
+	// Put writes it to path on the node, atomically, after checking its sha256. The parent folder must exist.
+	Put(ctx context.Context, name, path string, mode fs.FileMode) error
+}
+
+// Artifact is one file of the catalogue.
+type Artifact = crowbar.Artifact
+
+// Logf logs if the target has a log.
+func (t Target) Logf(format string, a ...any) {
+	if t.Log != nil {
+		t.Log(format, a...)
+	}
+}
+
+// PeersOf is the peers that hold a role.
+func (t Target) PeersOf(role string) []Peer {
+	var out []Peer
+	for _, p := range t.Peers {
+		if p.Role == role {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Decode fills a struct from attribs by its json tags (tag = attrib name). A value of the wrong type is an error that names the attrib.
+func Decode(d crowbar.Data, into any) error {
+	b, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return crowbar.Errorf(crowbar.Invalid, "attribs: %w", err)
+	}
+	return nil
+}
+
+// Await polls until done says true, an error that is final, or the deadline; it says what it waited for and the last reason.
+func Await(ctx context.Context, what string, limit time.Duration, done func(ctx context.Context) (ok bool, why error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	start := time.Now()
+	for pause := 50 * time.Millisecond; ; pause = min(pause*3/2, 2*time.Second) {
+		ok, why := done(ctx)
+		if ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waited %s for %s: %w", time.Since(start).Round(time.Second), what, firstOf(why, ctx.Err()))
+		case <-time.After(pause):
+		}
+	}
+}
+
+func firstOf(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
