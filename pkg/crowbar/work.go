@@ -1,7 +1,5 @@
 package crowbar
 
-import "time"
-
 // Catalog is one barclamp document, read: what an import brings.
 type Catalog struct {
 	Barclamp Barclamp
@@ -74,12 +72,12 @@ type Artifact struct {
 
 // Step is one run that a plan foresees.
 type Step struct {
-	NodeRole   ID            `json:"node_role_id"`
-	Node       string        `json:"node"`
-	Role       string        `json:"role"`
-	Deployment string        `json:"deployment"`
-	Do         string        `json:"do"` // "apply" or "remove"
-	Cohort     int           `json:"cohort"`
-	Why        string        `json:"why"`      // "never applied", "attribs changed", "retry after error", "rerun", "unbound"
-	Expected   time.Duration `json:"expected"` // median of recorded runs; 0 = no history
+	NodeRole   ID       `json:"node_role_id"`
+	Node       string   `json:"node"`
+	Role       string   `json:"role"`
+	Deployment string   `json:"deployment"`
+	Do         string   `json:"do"` // "apply" or "remove"
+	Cohort     int      `json:"cohort"`
+	Why        string   `json:"why"`      // "never applied", "attribs changed", "retry after error", "rerun", "unbound"
+	Expected   Duration `json:"expected"` // median of recorded runs; 0 = no history
 }
