@@ -1,0 +1,147 @@
+// Package api is OpenCrowbar's REST API v2 over HTTP, for whoever drives the daemon. It does not know how state is
+// stored or how a run is done: each write is one verb of the engine.
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// Engine is what the API needs of the engine.
+type Engine interface {
+	View() *crowbar.Snapshot
+	Watch(ctx context.Context) <-chan *crowbar.Snapshot
+	CreateNode(ctx context.Context, n crowbar.Node) (*crowbar.Node, error)
+	UpdateNode(ctx context.Context, id crowbar.ID, f func(*crowbar.Node) error) (*crowbar.Node, error)
+	DeleteNode(ctx context.Context, id crowbar.ID, force bool) error
+	CreateDeployment(ctx context.Context, name, description string, parent crowbar.ID) (*crowbar.Deployment, error)
+	DeleteDeployment(ctx context.Context, id crowbar.ID) error
+	Bind(ctx context.Context, role, node, deployment crowbar.ID) (*crowbar.NodeRole, error)
+	Unbind(ctx context.Context, id crowbar.ID) error
+	Commit(ctx context.Context, deployment crowbar.ID) error
+	Propose(ctx context.Context, deployment crowbar.ID) error
+	Retry(ctx context.Context, nodeRole crowbar.ID) error
+	Rerun(ctx context.Context, deployment crowbar.ID) error
+	Pause(ctx context.Context, deployment crowbar.ID, paused bool) error
+	Set(ctx context.Context, k crowbar.Kind, id crowbar.ID, attrib string, value any) error
+	Attrib(k crowbar.Kind, id crowbar.ID, attrib string) (any, error)
+	Apply(ctx context.Context, c crowbar.Cluster, dry bool) error
+	Plan(deployment crowbar.ID, rerun bool) ([]crowbar.Step, error)
+	PlanCluster(c crowbar.Cluster) ([]crowbar.Step, error)
+	Why(id crowbar.ID) string
+	Report(deployment crowbar.ID, since time.Time) (crowbar.Report, error)
+	Expected(nr *crowbar.NodeRole) crowbar.Duration
+	// Reveal opens one host-computed attrib of a node-role, such as an administrator's certificate.
+	Reveal(ctx context.Context, nodeRole crowbar.ID, attrib string) (any, error)
+}
+
+// Logs finds run logs. Follow copies until the run has ended when follow is set; attempt 0 is the newest.
+type Logs interface {
+	Follow(ctx context.Context, nodeRole crowbar.ID, attempt uint64, follow bool, w io.Writer) error
+}
+
+// Config is what the API stands on.
+type Config struct {
+	Engine Engine
+	Logs   Logs
+	Token  string // of the administrator
+	Log    *slog.Logger
+}
+
+// API answers HTTP requests.
+type API struct {
+	Config
+	mux   *http.ServeMux
+	token [sha256.Size]byte
+}
+
+// New makes the API.
+func New(c Config) *API {
+	a := &API{Config: c, mux: http.NewServeMux(), token: sha256.Sum256([]byte(c.Token))}
+	a.route()
+	return a
+}
+
+// handler answers a request with a value (written as JSON), or an error.
+type handler func(r *http.Request) (form, any, error)
+
+// form is the last part of OpenCrowbar's content type: vnd.crowbar.<type>.<form>.
+type form string
+
+func (a *API) route() {
+	for _, k := range []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindRole, crowbar.KindJig, crowbar.KindAttrib, crowbar.KindNode,
+		crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun} {
+		a.handle("GET /api/v2/"+string(k), a.list(k))
+		a.handle("GET /api/v2/"+string(k)+"/{id}", a.show(k))
+	}
+	a.handle("POST /api/v2/nodes", a.createNode)
+	a.handle("PUT /api/v2/nodes/{id}", a.updateNode)
+	a.handle("DELETE /api/v2/nodes/{id}", a.deleteNode)
+	a.handle("POST /api/v2/deployments", a.createDeployment)
+	a.handle("DELETE /api/v2/deployments/{id}", a.deleteDeployment)
+	a.handle("PUT /api/v2/deployments/{id}/{verb}", a.deploymentVerb)
+	a.handle("PUT /api/v2/deployments/{id}/apply", a.apply)
+	a.handle("GET /api/v2/deployments/{id}/plan", a.plan)
+	a.handle("POST /api/v2/deployments/{id}/plan", a.planCluster)
+	a.handle("GET /api/v2/deployments/{id}/status", a.status)
+	a.handle("GET /api/v2/deployments/{id}/report", a.report)
+	a.mux.Handle("POST /api/v2/deployments/{id}/kubeconfig", a.guard(http.HandlerFunc(a.kubeconfig)))
+	a.handle("POST /api/v2/node_roles", a.bind)
+	a.handle("DELETE /api/v2/node_roles/{id}", a.unbind)
+	a.handle("PUT /api/v2/node_roles/{id}/retry", a.retry)
+	a.handle("GET /api/v2/node_roles/{id}/why", a.why)
+	a.mux.Handle("GET /api/v2/node_roles/{id}/log", a.guard(http.HandlerFunc(a.log)))
+	for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeployment, crowbar.KindNodeRole} {
+		a.handle("GET /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.attrib(k))
+		a.handle("PUT /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.setAttrib(k))
+	}
+}
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	a.mux.ServeHTTP(w, r)
+}
+
+func (a *API) handle(pattern string, h handler) {
+	a.mux.Handle(pattern, a.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 4<<20)
+		f, v, err := h(r)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		write(w, http.StatusOK, f, v)
+	})))
+}
+
+// guard lets only the bearer of the administrator's token in; everything is denied by default.
+func (a *API) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		sum := sha256.Sum256([]byte(given))
+		if !ok || subtle.ConstantTimeCompare(sum[:], a.token[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="Crowbar"`)
+			write(w, http.StatusUnauthorized, "framework.error", map[string]any{"status": http.StatusUnauthorized, "message": "a valid bearer token is needed"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func write(w http.ResponseWriter, code int, f form, v any) {
+	w.Header().Set("Content-Type", "application/vnd.crowbar."+string(f)+"+json; version=2.0")
+	w.WriteHeader(code)
+	// An error here is the caller's connection going away; there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(v)
+}

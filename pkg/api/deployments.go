@@ -1,0 +1,191 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// statusWait is how long a reader of a status waits for news before it is answered with the old.
+const statusWait = 30 * time.Second
+
+func (a *API) createDeployment(r *http.Request) (form, any, error) {
+	var f struct{ Name, Description, Parent string }
+	if err := body(r, &f); err != nil {
+		return "", nil, err
+	}
+	s := a.Engine.View()
+	if f.Parent == "" {
+		f.Parent = "system"
+	}
+	parent, err := find(s, crowbar.KindDeployment, f.Parent)
+	if err != nil {
+		return "", nil, err
+	}
+	d, err := a.Engine.CreateDeployment(r.Context(), f.Name, f.Description, parent.Key())
+	return "deployment.obj", d, err
+}
+
+func (a *API) deleteDeployment(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := a.Engine.DeleteDeployment(r.Context(), id); err != nil {
+		return "", nil, err
+	}
+	return deleted(crowbar.KindDeployment, id)
+}
+
+func (a *API) deploymentVerb(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)
+	if err != nil {
+		return "", nil, err
+	}
+	verbs := map[string]func(context.Context, crowbar.ID) error{
+		"commit": a.Engine.Commit, "propose": a.Engine.Propose, "recall": a.Engine.Propose, "rerun": a.Engine.Rerun,
+		"pause":  func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, true) },
+		"resume": func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, false) },
+	}
+	do, ok := verbs[r.PathValue("verb")]
+	if !ok {
+		return "", nil, crowbar.Errorf(crowbar.NotFound, "no verb %q on deployments; there are commit, propose, recall, rerun, pause, resume, apply", r.PathValue("verb"))
+	}
+	if err := do(r.Context(), id); err != nil {
+		return "", nil, err
+	}
+	s := a.Engine.View()
+	return "deployment.obj", shown(s, s.Deployment(id)), nil
+}
+
+func (a *API) apply(r *http.Request) (form, any, error) {
+	c, err := cluster(r)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := a.Engine.Apply(r.Context(), c, r.URL.Query().Get("dry_run") == "true"); err != nil {
+		return "", nil, err
+	}
+	return "deployment.apply", map[string]string{"message": "Applied to deployment " + c.Deployment + "."}, nil
+}
+
+func cluster(r *http.Request) (c crowbar.Cluster, err error) {
+	if err := body(r, &c); err != nil {
+		return c, err
+	}
+	if id := r.PathValue("id"); c.Deployment != id {
+		return c, crowbar.Errorf(crowbar.Invalid, "the document is of deployment %q, the address says %q", c.Deployment, id)
+	}
+	return c, nil
+}
+
+func (a *API) plan(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)
+	if err != nil {
+		return "", nil, err
+	}
+	steps, err := a.Engine.Plan(id, r.URL.Query().Get("rerun") == "true")
+	return "deployment.plan", nonNil(steps), err
+}
+
+func (a *API) planCluster(r *http.Request) (form, any, error) {
+	c, err := cluster(r)
+	if err != nil {
+		return "", nil, err
+	}
+	steps, err := a.Engine.PlanCluster(c)
+	return "deployment.plan", nonNil(steps), err
+}
+
+func nonNil[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
+
+func (a *API) report(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)
+	if err != nil {
+		return "", nil, err
+	}
+	since, err := time.Parse(time.RFC3339Nano, r.URL.Query().Get("since"))
+	if err != nil {
+		return "", nil, crowbar.Errorf(crowbar.Invalid, "since: want a time such as 2026-01-31T12:00:00Z: %w", err)
+	}
+	rep, err := a.Engine.Report(id, since)
+	return "deployment.report", rep, err
+}
+
+// status answers at once, or with ?after=REV when there is a newer revision.
+func (a *API) status(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)
+	if err != nil {
+		return "", nil, err
+	}
+	after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+	ctx, cancel := context.WithTimeout(r.Context(), statusWait)
+	defer cancel()
+	s := a.Engine.View()
+	if s.Rev() <= crowbar.Rev(after) {
+		for s = range a.Engine.Watch(ctx) {
+			if s.Rev() > crowbar.Rev(after) {
+				break
+			}
+		}
+		if s == nil || s.Rev() <= crowbar.Rev(after) {
+			s = a.Engine.View()
+		}
+	}
+	d := s.Deployment(id)
+	if d == nil {
+		return "", nil, missing(s, crowbar.KindDeployment, id.String())
+	}
+	return "deployment.status", a.statusOf(s, d), nil
+}
+
+func (a *API) statusOf(s *crowbar.Snapshot, d *crowbar.Deployment) crowbar.Status {
+	out := crowbar.Status{Rev: s.Rev(), Deployment: d.Name, State: deploymentState(s, d), Paused: d.Paused, NodeRoles: []crowbar.NodeRoleStatus{}, Known: true}
+	busy := map[crowbar.ID]time.Duration{}
+	for nr := range s.NodeRoles() {
+		if nr.Deployment != d.ID {
+			continue
+		}
+		st := a.nodeRoleStatus(s, nr)
+		out.NodeRoles = append(out.NodeRoles, st)
+		switch nr.State {
+		case crowbar.Todo, crowbar.Blocked, crowbar.Transition:
+			if st.Expected == 0 {
+				out.Known = false
+			}
+			left := time.Duration(st.Expected)
+			if nr.State == crowbar.Transition {
+				left = max(0, left-time.Since(nr.Since))
+			}
+			busy[nr.Node] += left
+		}
+	}
+	for _, left := range busy {
+		out.Remaining = max(out.Remaining, crowbar.Duration(left.Round(time.Second)))
+	}
+	return out
+}
+
+func (a *API) nodeRoleStatus(s *crowbar.Snapshot, nr *crowbar.NodeRole) crowbar.NodeRoleStatus {
+	st := crowbar.NodeRoleStatus{ID: nr.ID, Cohort: nr.Cohort, State: nr.State, Name: nr.State.String(), Status: nr.Status, Failure: nr.Failure,
+		Attempt: nr.Attempt, RunCount: nr.RunCount, Since: nr.Since, Expected: a.Engine.Expected(nr), Removing: nr.Removing}
+	if n := s.Node(nr.Node); n != nil {
+		st.Node = n.Short()
+	}
+	if r := s.Role(nr.Role); r != nil {
+		st.Role = r.Name
+	}
+	switch nr.State {
+	case crowbar.Blocked, crowbar.Error, crowbar.Todo, crowbar.Proposed:
+		st.Why = a.Engine.Why(nr.ID)
+	}
+	return st
+}

@@ -1,0 +1,142 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+func (a *API) bind(r *http.Request) (form, any, error) {
+	var f struct {
+		Role, Node, Deployment string
+		RoleID                 crowbar.ID `json:"role_id"`
+		NodeID                 crowbar.ID `json:"node_id"`
+		DeploymentID           crowbar.ID `json:"deployment_id"`
+	}
+	if err := body(r, &f); err != nil {
+		return "", nil, err
+	}
+	s := a.Engine.View()
+	role, err := either(s, crowbar.KindRole, f.Role, f.RoleID)
+	if err != nil {
+		return "", nil, err
+	}
+	node, err := either(s, crowbar.KindNode, f.Node, f.NodeID)
+	if err != nil {
+		return "", nil, err
+	}
+	dep := s.Node(node).Deployment
+	if f.Deployment != "" || f.DeploymentID != 0 {
+		if dep, err = either(s, crowbar.KindDeployment, f.Deployment, f.DeploymentID); err != nil {
+			return "", nil, err
+		}
+	}
+	nr, err := a.Engine.Bind(r.Context(), role, node, dep)
+	return "node_role.obj", nr, err
+}
+
+func either(s *crowbar.Snapshot, k crowbar.Kind, name string, id crowbar.ID) (crowbar.ID, error) {
+	if name == "" {
+		name = id.String()
+	}
+	o, err := find(s, k, name)
+	if err != nil {
+		return 0, err
+	}
+	return o.Key(), nil
+}
+
+func (a *API) unbind(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindNodeRole, r)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := a.Engine.Unbind(r.Context(), id); err != nil {
+		return "", nil, err
+	}
+	return deleted(crowbar.KindNodeRole, id)
+}
+
+func (a *API) retry(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindNodeRole, r)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := a.Engine.Retry(r.Context(), id); err != nil {
+		return "", nil, err
+	}
+	return "node_role.obj", a.Engine.View().NodeRole(id), nil
+}
+
+func (a *API) why(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindNodeRole, r)
+	if err != nil {
+		return "", nil, err
+	}
+	return "node_role.why", map[string]string{"why": a.Engine.Why(id)}, nil
+}
+
+// log streams a run log as plain text.
+func (a *API) log(w http.ResponseWriter, r *http.Request) {
+	id, err := findID(a.Engine.View(), crowbar.KindNodeRole, r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	attempt, _ := strconv.ParseUint(r.URL.Query().Get("attempt"), 10, 64)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	out := &flushing{w: w, flush: http.NewResponseController(w)}
+	if err := a.Logs.Follow(r.Context(), id, attempt, r.URL.Query().Get("follow") == "true", out); err != nil && !out.wrote {
+		a.fail(w, r, err)
+	}
+}
+
+// flushing sends each write at once, so that a follower sees lines as they come.
+type flushing struct {
+	w     http.ResponseWriter
+	flush *http.ResponseController
+	wrote bool
+}
+
+// Write sends b.
+func (f *flushing) Write(b []byte) (int, error) {
+	f.wrote = true
+	n, err := f.w.Write(b)
+	if err == nil {
+		err = f.flush.Flush()
+	}
+	return n, err
+}
+
+func (a *API) attrib(k crowbar.Kind) handler {
+	return func(r *http.Request) (form, any, error) {
+		id, err := findID(a.Engine.View(), k, r)
+		if err != nil {
+			return "", nil, err
+		}
+		name := r.PathValue("attrib")
+		v, err := a.Engine.Attrib(k, id, name)
+		return "attrib.obj", map[string]any{"name": name, "value": v}, err
+	}
+}
+
+func (a *API) setAttrib(k crowbar.Kind) handler {
+	return func(r *http.Request) (form, any, error) {
+		var f struct {
+			Value any `json:"value"`
+		}
+		if err := body(r, &f); err != nil {
+			return "", nil, err
+		}
+		id, err := findID(a.Engine.View(), k, r)
+		if err != nil {
+			return "", nil, err
+		}
+		name := r.PathValue("attrib")
+		if err := a.Engine.Set(r.Context(), k, id, name, f.Value); err != nil {
+			return "", nil, err
+		}
+		return "attrib.obj", map[string]any{"name": name, "value": f.Value}, nil
+	}
+}
