@@ -1,0 +1,239 @@
+// Package pki makes and keeps a deployment's secrets: certificate authorities, one leaf a node, and generated keys, sealed
+// at rest. It does not know which attrib wants them, where the state is stored, or how a file gets to a node.
+//
+// Value is a function of the state, the clock and the wish: what is stored, fits and is young enough is given back with no
+// change, and only otherwise is something new made, which comes back as Changes to be committed with it.
+package pki
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// The lives of what is issued. Everything is renewed when two thirds of its life are over.
+const (
+	AuthorityLife = 10 * 365 * 24 * time.Hour
+	LeafLife      = 365 * 24 * time.Hour
+	backdate      = 5 * time.Minute // a node's clock may be a little behind the host's
+)
+
+// PKI makes values and opens what it sealed. It is safe for concurrent use.
+type PKI struct {
+	Now  func() time.Time // the clock; set by New, replaced in tests
+	seal sealer
+}
+
+// New makes a PKI with the key that seals its secrets: 32 bytes, see LoadKey.
+func New(key []byte) (*PKI, error) {
+	s, err := newSealer(key)
+	if err != nil {
+		return nil, err
+	}
+	return &PKI{Now: time.Now, seal: s}, nil
+}
+
+// Value gives the value of a computed attrib, and the secrets to store if it had to be made or renewed. New secrets have
+// ids from s.Next() upward.
+//
+//	leaf:                {"cert": PEM, "key": PEM, "ca": PEM certificates of its authority}
+//	authority:           PEM certificates
+//	generate random-32:  base64 of 32 bytes
+//	generate ecdsa-p256: PEM private key (EC PRIVATE KEY)
+func (p *PKI) Value(s *crowbar.Snapshot, w crowbar.Computed) (any, []crowbar.Change, error) {
+	d := &draft{PKI: p, s: s, next: s.Next()}
+	var value any
+	var err error
+	switch {
+	case w.Leaf != nil:
+		value, err = d.leaf(w)
+	case w.Authority != "":
+		var a *Authority
+		if a, err = d.authority(w.Deployment, w.Authority); err == nil {
+			value = a.PEM()
+		}
+	case w.Generate != "":
+		value, err = d.generate(w)
+	default:
+		err = crowbar.Errorf(crowbar.Invalid, "none of leaf, generate and authority is set: give it one in barclamp.yaml")
+	}
+	if err != nil {
+		return nil, nil, crowbar.Errorf(crowbar.KindOf(err), "compute attrib %q of deployment %d, node %q: %w", w.Attrib, w.Deployment, w.Node, err)
+	}
+	return value, d.changes, nil
+}
+
+// Due is every certificate of the state of which two thirds of its life are over at now, soonest end first.
+func Due(s *crowbar.Snapshot, now time.Time) []*crowbar.Secret {
+	var out []*crowbar.Secret
+	for x := range s.All(crowbar.KindSecret) {
+		sec := x.(*crowbar.Secret)
+		life := LeafLife
+		if strings.HasPrefix(sec.Name, "authority/") {
+			life = AuthorityLife
+		}
+		if !sec.NotAfter.IsZero() && now.After(sec.NotAfter.Add(-life/3)) {
+			out = append(out, sec)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *crowbar.Secret) int { return cmp.Compare(a.NotAfter.Unix(), b.NotAfter.Unix()) })
+	return out
+}
+
+// draft gathers the changes of one Value.
+type draft struct {
+	*PKI
+	s       *crowbar.Snapshot
+	next    crowbar.ID
+	changes []crowbar.Change
+}
+
+// pair is what a certificate's sealed secret holds.
+type pair struct {
+	Cert string `json:"cert"`
+	Key  string `json:"key"`
+}
+
+// authority finds the authority in the deployment or above it, and makes it in the deployment where there is none.
+func (d *draft) authority(deployment crowbar.ID, name string) (*Authority, error) {
+	secret := "authority/" + name
+	dep := d.s.Deployment(deployment)
+	if dep == nil {
+		return nil, crowbar.Errorf(crowbar.NotFound, "there is no deployment %d", deployment)
+	}
+	for at, hops := dep, 0; at != nil && hops < 64; at, hops = d.s.Deployment(at.Parent), hops+1 {
+		old := d.s.SecretNamed(at.ID, secret)
+		if old == nil {
+			continue
+		}
+		a, err := d.openAuthority(old)
+		if err != nil || !spent(a.cert, d.Now()) {
+			return a, err
+		}
+		if a, err = a.renewed(d.Now()); err != nil {
+			return nil, err
+		}
+		return a, d.put(old, at.ID, secret, a.pair(), a.cert.NotAfter)
+	}
+	a, err := newAuthority(name, dep.Name, d.Now())
+	if err != nil {
+		return nil, err
+	}
+	return a, d.put(nil, deployment, secret, a.pair(), a.cert.NotAfter)
+}
+
+func (d *draft) openAuthority(sec *crowbar.Secret) (*Authority, error) {
+	var p pair
+	if err := d.open(sec, &p); err != nil {
+		return nil, err
+	}
+	return parseAuthority([]byte(p.Cert), []byte(p.Key))
+}
+
+func (d *draft) leaf(w crowbar.Computed) (any, error) {
+	want, err := wanted(*w.Leaf)
+	if err != nil {
+		return nil, err
+	}
+	a, err := d.authority(w.Deployment, w.Leaf.Authority)
+	if err != nil {
+		return nil, err
+	}
+	name := "leaf/" + w.Attrib + "/" + w.Node
+	old := d.s.SecretNamed(w.Deployment, name)
+	var p pair
+	if old != nil {
+		if err := d.open(old, &p); err != nil {
+			return nil, err
+		}
+	}
+	if old == nil || !a.serves(p, want, d.Now()) {
+		cert, key, end, err := a.issue(want, d.Now())
+		if err != nil {
+			return nil, err
+		}
+		p = pair{Cert: cert, Key: key}
+		if err := d.put(old, w.Deployment, name, p, end); err != nil {
+			return nil, err
+		}
+	}
+	return crowbar.Data{"cert": p.Cert, "key": p.Key, "ca": a.PEM()}, nil
+}
+
+func (d *draft) generate(w crowbar.Computed) (any, error) {
+	name := "generate/" + w.Attrib
+	if old := d.s.SecretNamed(w.Deployment, name); old != nil {
+		var v string
+		err := d.open(old, &v)
+		return v, err
+	}
+	if d.s.Deployment(w.Deployment) == nil {
+		return nil, crowbar.Errorf(crowbar.NotFound, "there is no deployment %d", w.Deployment)
+	}
+	var v string
+	switch w.Generate {
+	case "random-32":
+		b := make([]byte, 32)
+		rand.Read(b) // never fails: crypto/rand ends the program instead
+		v = base64.StdEncoding.EncodeToString(b)
+	case "ecdsa-p256":
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		if v, err = keyPEM(key); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, crowbar.Errorf(crowbar.Invalid, "generate %q is not known: use random-32 or ecdsa-p256", w.Generate)
+	}
+	return v, d.put(nil, w.Deployment, name, v, time.Time{})
+}
+
+// put seals a value into a new secret, or into a copy of the old one.
+func (d *draft) put(old *crowbar.Secret, deployment crowbar.ID, name string, v any, end time.Time) error {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	now := d.Now().UTC()
+	sec := &crowbar.Secret{Deployment: deployment, Name: name, NotAfter: end.UTC(), Stamps: crowbar.Stamps{CreatedAt: now, UpdatedAt: now}}
+	if end.IsZero() {
+		sec.NotAfter = time.Time{}
+	}
+	if old != nil {
+		sec.ID, sec.CreatedAt = old.ID, old.CreatedAt
+	} else {
+		sec.ID = d.next
+		d.next++
+	}
+	sec.Sealed = d.seal.close(plain, bound(deployment, name))
+	d.changes = append(d.changes, crowbar.Change{Put: sec})
+	return nil
+}
+
+func (p *PKI) open(sec *crowbar.Secret, into any) error {
+	plain, err := p.seal.open(sec.Sealed, bound(sec.Deployment, sec.Name))
+	if err != nil {
+		return crowbar.Errorf(crowbar.Internal, "secret %d %q of deployment %d does not open: the key file is not the one that sealed it, or the secret was changed; put the right key file back", sec.ID, sec.Name, sec.Deployment)
+	}
+	return json.Unmarshal(plain, into)
+}
+
+// bound is what ties a sealed value to its place, so that two secrets cannot be swapped in the store.
+func bound(deployment crowbar.ID, name string) []byte {
+	return []byte(deployment.String() + "/" + name)
+}
+
+func block(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
