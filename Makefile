@@ -1,0 +1,54 @@
+# make lab    from nothing to a highly available Kubernetes cluster on this machine, and the proof of it
+# make test   everything that is tested: unit, contract, property and, on real nodes, end to end
+# make check  formatting, vet, staticcheck, generated files
+# make bench  benchmarks
+# make build  the four programs, in bin/
+SHELL := /bin/bash
+GO ?= go
+export CGO_ENABLED ?= 0
+LAB ?= $(CURDIR)/.lab
+CACHE ?= $(CURDIR)/.cache
+PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev util-linux procps kmod ca-certificates
+
+.PHONY: lab test unit e2e check bench build deps artifacts down clean
+
+build:
+	@mkdir -p bin
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+# Only what is missing is installed; services that a package brings are not started.
+deps:
+	@missing=; for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; \
+	  had=; [ -e /usr/sbin/policy-rc.d ] && had=1; [ -n "$$had" ] || { printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; }; \
+	  trap '[ -n "$$had" ] || rm -f /usr/sbin/policy-rc.d' EXIT; \
+	  apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $$missing >/dev/null; fi
+
+artifacts: build
+	bin/kubeclampd artifacts --artifact-cache $(CACHE)/artifacts
+
+lab: deps build artifacts
+	bin/kubeclamp lab up --dir $(LAB) --artifact-cache $(CACHE)/artifacts --image-cache $(CACHE)/images
+
+down: build
+	bin/kubeclamp lab down --dir $(LAB)
+
+test: deps unit e2e
+
+unit:
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+e2e: build artifacts
+	KUBECLAMP_CACHE=$(CACHE) $(GO) test -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
+
+check:
+	@test -z "$$(gofmt -l cmd jigs pkg proto roles test)" || { gofmt -l cmd jigs pkg proto roles test; echo 'run: gofmt -w cmd jigs pkg proto roles test'; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./test/...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./pkg/...
+
+clean:
+	rm -rf bin

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeclamp/kubeclamp/pkg/client"
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+func (a *app) deploymentsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "deployments", Short: "Deployments: list, show, create, commit, propose, pause, resume, destroy", Aliases: []string{"deployment"}}
+	cmd.AddCommand(a.listCommand(crowbar.KindDeployment, "NAME\tSTATE\tPAUSED\tDESCRIPTION", func(o map[string]any) []string {
+		return []string{str(o["name"]), deploymentStateName(o["state"]), str(o["paused"]), str(o["description"])}
+	}), a.showCommand(crowbar.KindDeployment), a.destroyCommand(crowbar.KindDeployment, "destroy", "Remove an empty deployment", false))
+	cmd.AddCommand(&cobra.Command{Use: "create NAME", Short: "Make a deployment", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		return c.Create(cmd.Context(), crowbar.KindDeployment, map[string]string{"name": args[0]}, nil)
+	}})
+	for verb, short := range map[string]string{"commit": "Let it anneal", "propose": "Halt it for editing", "pause": "Start nothing more in it", "resume": "Go on after a pause"} {
+		cmd.AddCommand(&cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindDeployment),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				c, err := a.client()
+				if err != nil {
+					return err
+				}
+				return c.Do(cmd.Context(), crowbar.KindDeployment, args[0], verb, nil)
+			}})
+	}
+	return cmd
+}
+
+func deploymentStateName(v any) string {
+	return map[string]string{"-1": "error", "0": "proposed", "1": "committed", "2": "active"}[str(v)]
+}
+
+func (a *app) commitCommand() *cobra.Command {
+	return &cobra.Command{Use: "commit", Short: "Let the deployment anneal what is proposed", Args: cobra.NoArgs,
+		RunE: a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) error {
+			return c.Do(cmd.Context(), crowbar.KindDeployment, d, "commit", nil)
+		})}
+}
+
+func (a *app) convergeCommand() *cobra.Command {
+	var timeout time.Duration
+	var wait bool
+	cmd := &cobra.Command{Use: "converge [DEPLOYMENT]", Short: "Rerun the role graph and watch until it is at rest", Args: cobra.MaximumNArgs(1),
+		Long: "Rerun every role on every node, in order. Roles find out what is to be done; where nothing changed, nothing is touched.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				a.deployment = args[0]
+			}
+			return a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) error {
+				start := time.Now()
+				if !wait {
+					if err := c.Do(cmd.Context(), crowbar.KindDeployment, d, "rerun", nil); err != nil {
+						return err
+					}
+				}
+				return a.await(cmd, c, d, start, timeout)
+			})(cmd, nil)
+		}}
+	cmd.Flags().DurationVar(&timeout, "timeout", time.Hour, "give up watching after this long")
+	cmd.Flags().BoolVar(&wait, "wait-only", false, "only watch; rerun nothing")
+	return cmd
+}

@@ -1,0 +1,110 @@
+// Command kubeclamp drives a kubeclamp daemon: it declares clusters, assigns roles to nodes, and watches them converge.
+// It does not know how anything is done; all it knows comes over the API.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// Exit codes; each has a test.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitDifferences = 2 // plan --detailed-exitcode: there is something to do
+	exitInvalid     = 3
+	exitNotFound    = 4 // or conflict
+	exitTimeout     = 5
+	exitInError     = 6 // it came to rest with node-roles in error
+	exitInterrupted = 130
+)
+
+// exitError ends the program with a code.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+func run(args []string, in io.Reader, out, errs io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintln(errs, "kubeclamp:", err)
+	}
+	return codeOf(ctx, err)
+}
+
+func codeOf(ctx context.Context, err error) int {
+	var e *exitError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &e):
+		return e.code
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitTimeout
+	}
+	switch crowbar.KindOf(err) {
+	case crowbar.Invalid:
+		return exitInvalid
+	case crowbar.NotFound, crowbar.Conflict:
+		return exitNotFound
+	}
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "kubeclamp",
+		Short:         "From racked servers to a highly available Kubernetes cluster, and keeping it one",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Long: `kubeclamp drives a kubeclampd daemon.
+
+  kubeclamp plan -f cluster.yaml     what would be done, where, how long
+  kubeclamp apply -f cluster.yaml    declare a cluster and converge it
+  kubeclamp status                   what every role on every node does now
+  kubeclamp why n2/k8s-minion        why something waits
+  kubeclamp kubeconfig               the administrator's kubeconfig
+  kubeclamp lab up                   a whole cluster on this one machine, to try it
+
+Exit codes: 0 done, 1 failed, 2 there are differences (plan --detailed-exitcode), 3 not valid, 4 not found or conflict,
+5 the wait ran out, 6 came to rest with node-roles in error, 130 interrupted.`,
+	}
+	a := &app{}
+	f := root.PersistentFlags()
+	f.StringVar(&a.config, "config", "", "file with endpoint, token and ca (default $KUBECLAMP_CONFIG, then kubeclamp/config.yaml in the user's and the system's configuration folders)")
+	f.StringVar(&a.endpoint, "endpoint", "", "address of the daemon, https://host:port ($KUBECLAMP_ENDPOINT)")
+	f.StringVarP(&a.output, "output", "o", "table", "table, json, yaml or name")
+	f.StringVarP(&a.deployment, "deployment", "d", "", "deployment (default: the only one there is)")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("deployment", a.completeNames(crowbar.KindDeployment))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return crowbar.Errorf(crowbar.Invalid, "%w", err) })
+	root.AddCommand(a.nodesCommand(), a.deploymentsCommand(), a.nodeRolesCommand(), a.objectsCommand("roles", crowbar.KindRole),
+		a.objectsCommand("attribs", crowbar.KindAttrib), a.objectsCommand("barclamps", crowbar.KindBarclamp), a.objectsCommand("runs", crowbar.KindRun),
+		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(),
+		a.statusCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), newLabCommand())
+	return root
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeclamp/kubeclamp/pkg/client"
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+func (a *app) nodesCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "nodes", Short: "Servers: list, show, create, update, bind, destroy, forget", Aliases: []string{"node"}}
+	cmd.AddCommand(a.listCommand(crowbar.KindNode, "NAME\tADDRESS\tALIVE\tAVAILABLE\tJIG\tDESCRIPTION", nodeRow), a.showCommand(crowbar.KindNode))
+	cmd.AddCommand(a.nodeCreateCommand(), a.nodeUpdateCommand(), a.nodeBindCommand())
+	cmd.AddCommand(a.destroyCommand(crowbar.KindNode, "destroy", "Take every role off a node, then remove it", false),
+		a.destroyCommand(crowbar.KindNode, "forget", "Remove a dead node without reaching it", true))
+	return cmd
+}
+
+func nodeRow(o map[string]any) []string {
+	return []string{str(o["name"]), str(o["address"]), str(o["alive"]), str(o["available"]), str(o["jig_name"]), str(o["description"])}
+}
+
+// nodeFlags are what can be said of a node on the command line; a flag that is not given changes nothing.
+func nodeFlags(cmd *cobra.Command) func() map[string]any {
+	f := cmd.Flags()
+	address := f.String("address", "", "IP address of the node")
+	user := f.String("ssh-user", "", "user to log in as (default root)")
+	port := f.Int("ssh-port", 0, "TCP port of its sshd (default 22)")
+	key := f.String("host-key", "", "its ssh host key, as in known_hosts: 'ssh-ed25519 AAAA...'; \"\" forgets the recorded one")
+	jig := f.String("jig", "", "how to reach it: ssh or local")
+	alive := f.Bool("alive", true, "whether it is up")
+	admin := f.Bool("admin", false, "whether it is the admin host")
+	return func() map[string]any {
+		body := map[string]any{}
+		if f.Changed("address") {
+			body["address"] = *address
+		}
+		if f.Changed("jig") {
+			body["jig_name"] = *jig
+		}
+		if f.Changed("alive") {
+			body["alive"] = *alive
+		}
+		if f.Changed("admin") {
+			body["admin"] = *admin
+		}
+		if f.Changed("ssh-user") || f.Changed("ssh-port") || f.Changed("host-key") {
+			body["ssh"] = crowbar.SSH{User: *user, Port: *port, HostKey: *key}
+		}
+		return body
+	}
+}
+
+func (a *app) nodeCreateCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "create NAME --address IP", Short: "Add a server", Args: cobra.ExactArgs(1)}
+	read := nodeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		body := read()
+		body["name"] = args[0]
+		if a.deployment != "" {
+			body["deployment"] = a.deployment
+		}
+		var n map[string]any
+		if err := c.Create(cmd.Context(), crowbar.KindNode, body, &n); err != nil {
+			return err
+		}
+		return a.print(cmd.OutOrStdout(), n, "NAME\tADDRESS\tALIVE\tAVAILABLE\tJIG\tDESCRIPTION", [][]string{nodeRow(n)})
+	}
+	return cmd
+}
+
+func (a *app) nodeUpdateCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "update NAME", Short: "Change what is known of a server", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindNode)}
+	read := nodeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		return c.Update(cmd.Context(), crowbar.KindNode, args[0], read(), nil)
+	}
+	return cmd
+}
+
+// nodeBindCommand is OpenCrowbar's wording: nodes bind n1 to etcd.
+func (a *app) nodeBindCommand() *cobra.Command {
+	return &cobra.Command{Use: "bind NODE to ROLE...", Short: "Assign roles to a node; what they ask for comes along", Args: cobra.MinimumNArgs(3),
+		RunE: a.with(func(cmd *cobra.Command, c *client.Client, d string, args []string) error {
+			if args[1] != "to" {
+				return usage("say: kubeclamp nodes bind %s to ROLE", args[0])
+			}
+			return bindAll(cmd, c, d, args[0], args[2:])
+		})}
+}
+
+func bindAll(cmd *cobra.Command, c *client.Client, deployment, node string, roles []string) error {
+	for _, r := range roles {
+		if _, err := c.Bind(cmd.Context(), r, node, deployment); err != nil {
+			return err
+		}
+		cmd.PrintErrf("bound %s to %s in %s (proposed; 'kubeclamp commit' starts it)\n", r, node, deployment)
+	}
+	return nil
+}
+
+func (a *app) bindCommand() *cobra.Command {
+	return &cobra.Command{Use: "bind NODE ROLE...", Short: "Assign roles to a node; what they ask for comes along", Args: cobra.MinimumNArgs(2),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return a.completeNames(crowbar.KindNode)(cmd, args, s)
+			}
+			return a.completeNames(crowbar.KindRole)(cmd, args, s)
+		},
+		RunE: a.with(func(cmd *cobra.Command, c *client.Client, d string, args []string) error {
+			return bindAll(cmd, c, d, args[0], args[1:])
+		})}
+}
+
+func (a *app) unbindCommand() *cobra.Command {
+	return &cobra.Command{Use: "unbind NODE ROLE...", Short: "Take roles off a node", Args: cobra.MinimumNArgs(2), ValidArgsFunction: a.completeNames(crowbar.KindNode),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			for _, r := range args[1:] {
+				if err := c.Destroy(cmd.Context(), crowbar.KindNodeRole, args[0]+"/"+r, false); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}
+}
+
+func (a *app) setCommand() *cobra.Command {
+	var node string
+	cmd := &cobra.Command{Use: "set ATTRIB=VALUE...", Short: "Set attribs of the deployment, or of one node with --node; VALUE is JSON or plain text", Args: cobra.MinimumNArgs(1),
+		RunE: a.with(func(cmd *cobra.Command, c *client.Client, d string, args []string) error {
+			for _, arg := range args {
+				name, value, ok := strings.Cut(arg, "=")
+				if !ok {
+					return usage("%q: say ATTRIB=VALUE", arg)
+				}
+				k, key := crowbar.KindDeployment, d
+				if node != "" {
+					k, key = crowbar.KindNode, node
+				}
+				if err := c.SetAttrib(cmd.Context(), k, key, name, jsonOrText(value)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})}
+	cmd.Flags().StringVar(&node, "node", "", "set it for this node alone")
+	return cmd
+}

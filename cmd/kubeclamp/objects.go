@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// objectsCommand is list and show of a kind that is only read here.
+func (a *app) objectsCommand(noun string, k crowbar.Kind) *cobra.Command {
+	cmd := &cobra.Command{Use: noun, Short: "List and show " + noun}
+	cmd.AddCommand(a.listCommand(k, "NAME\tID\tDESCRIPTION", func(o map[string]any) []string {
+		name := str(o["name"])
+		if name == "" {
+			name = str(o["id"])
+		}
+		return []string{name, str(o["id"]), str(o["description"])}
+	}), a.showCommand(k))
+	return cmd
+}
+
+func (a *app) listCommand(k crowbar.Kind, head string, row func(map[string]any) []string) *cobra.Command {
+	return &cobra.Command{Use: "list", Short: "List them", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		var all []map[string]any
+		if err := c.List(cmd.Context(), k, &all); err != nil {
+			return err
+		}
+		rows := make([][]string, 0, len(all))
+		for _, o := range all {
+			rows = append(rows, row(o))
+		}
+		return a.print(cmd.OutOrStdout(), all, head, rows)
+	}}
+}
+
+func (a *app) showCommand(k crowbar.Kind) *cobra.Command {
+	return &cobra.Command{Use: "show NAME", Short: "Show one", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(k), RunE: func(cmd *cobra.Command, args []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		var o map[string]any
+		if err := c.Show(cmd.Context(), k, args[0], &o); err != nil {
+			return err
+		}
+		if a.output == "json" {
+			return a.print(cmd.OutOrStdout(), o, "", nil)
+		}
+		return printYAML(cmd.OutOrStdout(), o)
+	}}
+}
+
+func (a *app) destroyCommand(k crowbar.Kind, verb, short string, force bool) *cobra.Command {
+	return &cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(k), RunE: func(cmd *cobra.Command, args []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		return c.Destroy(cmd.Context(), k, args[0], force)
+	}}
+}
+
+func str(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case float64:
+		return strings.TrimSuffix(fmt.Sprintf("%.0f", v), ".0")
+	}
+	return fmt.Sprint(v)
+}
+
+// jsonOrText reads a value as JSON where it is JSON, else as text.
+func jsonOrText(s string) any {
+	var v any
+	if json.Unmarshal([]byte(s), &v) == nil {
+		return v
+	}
+	return s
+}
