@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 export CGO_ENABLED ?= 0
 LAB ?= $(CURDIR)/.lab
-CACHE ?= $(CURDIR)/.cache
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubeclamp
 PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev util-linux procps kmod ca-certificates
 
 .PHONY: lab test unit e2e check bench build deps artifacts down clean
