@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+const page = 4096
+
+// loaded is the whole state as read: the view, an unfolded journal's revision, and the revision to follow from.
+type loaded struct {
+	view    *crowbar.Snapshot
+	journal int64
+	from    int64
+}
+
+func (s *Store) load(ctx context.Context) (loaded, error) {
+	var (
+		out     loaded
+		puts    []crowbar.Change
+		over    []entry
+		head    int64
+		next    uint64
+		at      int64
+		key     = prefix
+		end     = clientv3.GetPrefixRangeEnd(prefix)
+		options = []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(page)}
+	)
+	for more := true; more; {
+		resp, err := s.kv.Get(ctx, key, options...)
+		if err != nil {
+			return out, trouble("read", err)
+		}
+		if at == 0 {
+			at = resp.Header.Revision
+			options = append(options, clientv3.WithRev(at))
+		}
+		for _, kv := range resp.Kvs {
+			switch string(kv.Key) {
+			case headKey:
+				head = kv.ModRevision
+				next, _ = strconv.ParseUint(string(kv.Value), 10, 64)
+			case journalKey:
+				out.journal = kv.ModRevision
+				if over, err = unpack(kv.Value); err != nil {
+					return out, err
+				}
+			default:
+				kind, id, ok := objectOf(string(kv.Key))
+				if !ok {
+					continue
+				}
+				o, err := decode(kind, id, kv.Value)
+				if err != nil {
+					return out, err
+				}
+				puts = append(puts, crowbar.Change{Put: o})
+			}
+			key = string(kv.Key) + "\x00"
+		}
+		more = resp.More
+	}
+	for _, e := range over {
+		c, err := e.change()
+		if err != nil {
+			return out, err
+		}
+		puts = append(puts, c)
+	}
+	out.view = crowbar.NewSnapshot().Apply(crowbar.Rev(head), puts...).Skip(crowbar.ID(next))
+	out.from = at + 1
+	return out, nil
+}
+
+// follow keeps the view in step with commits of others, in order of revisions, until ctx ends; where etcd has compacted
+// what comes next, it loads everything again.
+func (s *Store) follow(ctx context.Context, from int64) {
+	for ctx.Err() == nil {
+		watch, cancel := context.WithCancel(ctx)
+		for resp := range s.kv.Watch(clientv3.WithRequireLeader(watch), prefix, clientv3.WithPrefix(), clientv3.WithRev(from)) {
+			if err := resp.Err(); err != nil {
+				s.log.Warn("state: watch broke, reading all of it again", "error", err)
+				break
+			}
+			if err := s.events(resp.Events); err != nil {
+				s.log.Error("state: watch", "error", err)
+				break
+			}
+			if len(resp.Events) > 0 {
+				from = resp.Header.Revision + 1
+			}
+		}
+		cancel()
+		for pause := 100 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 5*time.Second) {
+			l, err := s.load(ctx)
+			if err == nil {
+				s.advance(l.view.Rev(), l.journal, func(*crowbar.Snapshot) *crowbar.Snapshot { return l.view })
+				from = l.from
+				break
+			}
+			s.log.Warn("state: read", "error", err)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// events applies whole revisions, one after the other. A revision without head (folding, the owner's key) changes nothing.
+func (s *Store) events(events []*clientv3.Event) error {
+	for len(events) > 0 {
+		rev := events[0].Kv.ModRevision
+		n := 1
+		for n < len(events) && events[n].Kv.ModRevision == rev {
+			n++
+		}
+		if err := s.revision(rev, events[:n]); err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	return nil
+}
+
+func (s *Store) revision(rev int64, events []*clientv3.Event) error {
+	if s.View().Rev() >= crowbar.Rev(rev) {
+		return nil
+	}
+	var (
+		changes []crowbar.Change
+		head    bool
+		next    uint64
+		journal int64
+	)
+	for _, ev := range events {
+		key := string(ev.Kv.Key)
+		switch {
+		case key == headKey:
+			head = true
+			next, _ = strconv.ParseUint(string(ev.Kv.Value), 10, 64)
+		case key == journalKey && ev.Type == mvccpb.PUT:
+			entries, err := unpack(ev.Kv.Value)
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				c, err := e.change()
+				if err != nil {
+					return err
+				}
+				changes = append(changes, c)
+			}
+			journal = rev
+		case strings.HasPrefix(key, prefix):
+			kind, id, ok := objectOf(key)
+			if !ok {
+				continue
+			}
+			e := entry{Kind: kind, ID: id}
+			if ev.Type == mvccpb.PUT {
+				e.Value = ev.Kv.Value
+			}
+			c, err := e.change()
+			if err != nil {
+				return err
+			}
+			changes = append(changes, c)
+		}
+	}
+	if !head {
+		if s.foldedBy(events) {
+			s.mu.Lock()
+			s.journal = 0
+			s.mu.Unlock()
+		}
+		return nil
+	}
+	s.advance(crowbar.Rev(rev), journal, func(v *crowbar.Snapshot) *crowbar.Snapshot {
+		return v.Apply(crowbar.Rev(rev), changes...).Skip(crowbar.ID(next))
+	})
+	return nil
+}
+
+func (s *Store) foldedBy(events []*clientv3.Event) bool {
+	for _, ev := range events {
+		if string(ev.Kv.Key) == journalKey && ev.Type == mvccpb.DELETE {
+			return true
+		}
+	}
+	return false
+}

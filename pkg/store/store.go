@@ -1,0 +1,166 @@
+// Package store keeps the state in etcd and its newest snapshot in memory: each commit is one transaction, all of it or
+// none. It does not know what the objects mean nor which changes are allowed.
+//
+// One key, head, is written by every commit and guards it: a commit says which revision it was computed from, and is
+// refused with a Conflict if head has moved. A change set that exceeds the server's limit of operations (128 in a server
+// that was not set up for us) is written as one compressed journal key together with head, which is as atomic, and is
+// folded into the objects' own keys afterwards; until then readers lay the journal over the objects.
+package store
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Config says where the state is.
+type Config struct {
+	Client   *clientv3.Client // stays the caller's to close
+	MaxOps   int              // operations the server allows in one transaction; 0 = etcd's default, 128
+	MaxBytes int              // of one request; 0 = etcd's default, 1.5 MiB
+	// Alone says that something stronger than a lease (the lock on an embedded server's folder) keeps other daemons off:
+	// Hold then takes over at once and its hold does not end by itself.
+	Alone bool
+	TTL   time.Duration // of the hold; 0 = 5 s
+	Log   *slog.Logger  // nil = silent
+}
+
+// Store is the state. All methods are safe for concurrent use.
+type Store struct {
+	cfg  Config
+	kv   *clientv3.Client
+	log  *slog.Logger
+	stop context.CancelFunc
+	done sync.WaitGroup
+	turn chan struct{} // held by the one commit that is on its way to etcd
+
+	mu      sync.Mutex
+	view    *crowbar.Snapshot
+	journal int64         // mod revision of an unfolded journal, 0 = none
+	moved   chan struct{} // closed and replaced when view moves
+	watches map[chan *crowbar.Snapshot]struct{}
+	closed  bool
+	owner   int64 // mod revision of our owner key; 0 = not held
+	lease   clientv3.LeaseID
+	lost    chan struct{}
+}
+
+// Open loads the state and keeps it in step until Close. ctx limits the loading alone.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.MaxOps == 0 {
+		cfg.MaxOps = 128
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 1536 << 10
+	}
+	if cfg.TTL == 0 {
+		cfg.TTL = 5 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{cfg: cfg, kv: cfg.Client, log: cfg.Log, turn: make(chan struct{}, 1), moved: make(chan struct{}),
+		watches: map[chan *crowbar.Snapshot]struct{}{}}
+	l, err := s.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.view, s.journal = l.view, l.journal
+	run, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.done.Go(func() { s.follow(run, l.from) })
+	return s, nil
+}
+
+// Close lets go of the hold and ends all watches. The client stays open.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	err := s.release()
+	s.stop()
+	s.done.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ch := range s.watches {
+		delete(s.watches, ch)
+		close(ch)
+	}
+	return err
+}
+
+// View is the newest state.
+func (s *Store) View() *crowbar.Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.view
+}
+
+// Watch gives the state now and again whenever it has moved; a reader that is slow misses what lies between, never the
+// newest. The channel is closed when ctx or the store ends.
+func (s *Store) Watch(ctx context.Context) <-chan *crowbar.Snapshot {
+	ch := make(chan *crowbar.Snapshot, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || ctx.Err() != nil {
+		close(ch)
+		return ch
+	}
+	ch <- s.view
+	s.watches[ch] = struct{}{}
+	context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if _, open := s.watches[ch]; open {
+			delete(s.watches, ch)
+			close(ch)
+		}
+	})
+	return ch
+}
+
+// advance moves the view on to rev, if it is not there yet.
+func (s *Store) advance(rev crowbar.Rev, journal int64, next func(*crowbar.Snapshot) *crowbar.Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.view.Rev() >= rev {
+		return
+	}
+	s.view, s.journal = next(s.view), journal
+	close(s.moved)
+	s.moved = make(chan struct{})
+	for ch := range s.watches {
+		select {
+		case <-ch:
+		default:
+		}
+		ch <- s.view
+	}
+}
+
+// await waits until the view has left rev, for a second at most: whoever was refused computes again from what refused it.
+func (s *Store) await(ctx context.Context, rev crowbar.Rev) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		now, moved := s.view.Rev(), s.moved
+		s.mu.Unlock()
+		if now > rev {
+			return
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
