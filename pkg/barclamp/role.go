@@ -1,0 +1,119 @@
+package barclamp
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+func (p *parser) role(n *yaml.Node) {
+	var r crowbar.Role
+	name, ok := p.nameOf(n, "role")
+	if !ok {
+		return
+	}
+	r.Name = name
+	if !p.first(n, "role", name, p.roles, len(p.catalog.Roles)) {
+		return
+	}
+	at := place{p.path, n.Line, 0}
+	had := p.fields(n, "role "+strconv.Quote(name), keys{
+		"name": nil, "jig": p.text(&r.Jig), "description": p.text(&r.Description), "type": nil, "icon": nil, "documentation": nil, "events": nil,
+		"metadata": nil, "flags": func(v *yaml.Node) { p.flags(v, &r) },
+		"requires": p.list(&r.Requires), "preceeds": p.list(&r.Preceeds), "conflicts": p.list(&r.Conflicts), "provides": p.list(&r.Provides),
+		"attaches": func(v *yaml.Node) {
+			var targets []string
+			p.list(&targets)(v)
+			for _, t := range targets {
+				p.attaches = append(p.attaches, attachment{at, name, t})
+			}
+		},
+		"wants-attribs": func(v *yaml.Node) { p.wants(v, &r) },
+		"attribs":       func(v *yaml.Node) { p.each(v, "attribs", func(a *yaml.Node) { p.attrib(a, name) }) },
+		"exclusive":     func(v *yaml.Node) { p.each(v, "exclusive", func(e *yaml.Node) { p.exclusive(e, &r) }) },
+		"owns":          func(v *yaml.Node) { p.owns(v, &r) },
+		"timeout":       func(v *yaml.Node) { p.timeout(v, &r) },
+		"template":      func(v *yaml.Node) { p.object(v, &r.Template) },
+	})
+	if !had["jig"] {
+		p.complain(n, "role %q has no jig: add 'jig: ssh' (or local, noop)", name)
+	}
+	if r.Description == "" {
+		r.Description = humanise(name)
+	}
+	p.catalog.Roles = append(p.catalog.Roles, r)
+}
+
+func humanise(name string) string {
+	words := strings.FieldsFunc(name, func(c rune) bool { return c == '-' || c == '_' })
+	for i, w := range words {
+		words[i] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, " ")
+}
+
+func (p *parser) flags(n *yaml.Node, r *crowbar.Role) {
+	known := map[string]*bool{
+		"library": &r.Flags.Library, "implicit": &r.Flags.Implicit, "bootstrap": &r.Flags.Bootstrap, "discovery": &r.Flags.Discovery,
+		"cluster": &r.Flags.Cluster, "destructive": &r.Flags.Destructive, "abstract": &r.Flags.Abstract, "milestone": &r.Flags.Milestone,
+		"powersave": &r.Flags.Powersave, "service": &r.Flags.Service,
+		"leaverunlog": nil, "replace_node_icon": nil, // Digital Rebar's, about its own looks
+	}
+	p.each(n, "flags", func(v *yaml.Node) {
+		flag, ok := known[v.Value]
+		if !ok {
+			p.complain(v, "role %q has flag %q, which is not known: %s", r.Name, v.Value, near(v.Value, known))
+		}
+		if flag != nil {
+			*flag = true
+		}
+	})
+}
+
+// wants takes each want as a name, or as {name, at} of which Digital Rebar uses the name.
+func (p *parser) wants(n *yaml.Node, r *crowbar.Role) {
+	p.each(n, "wants-attribs", func(v *yaml.Node) {
+		var name string
+		if v.Kind == yaml.MappingNode {
+			p.fields(v, "wanted attrib", keys{"name": p.name(&name), "at": nil})
+		} else {
+			p.name(&name)(v)
+		}
+		if name != "" {
+			r.Wants = append(r.Wants, name)
+		}
+	})
+}
+
+func (p *parser) exclusive(n *yaml.Node, r *crowbar.Role) {
+	e := crowbar.Exclusive{Limit: 1}
+	p.fields(n, "exclusive", keys{"name": p.name(&e.Name), "limit": p.number(&e.Limit, 1, 1<<20), "gate": p.oneOf(&e.Gate, "peers-active")})
+	if e.Name == "" {
+		p.complain(n, "an exclusive of role %q has no name: add 'name: NAME'", r.Name)
+		return
+	}
+	r.Exclusive = append(r.Exclusive, e)
+}
+
+func (p *parser) owns(n *yaml.Node, r *crowbar.Role) {
+	p.fields(n, "owns", keys{"units": p.list(&r.Owns.Units), "paths": p.list(&r.Owns.Paths), "ports": func(v *yaml.Node) {
+		p.each(v, "ports", func(one *yaml.Node) {
+			if port, err := strconv.Atoi(one.Value); err == nil && (port < 1 || port > 65535) {
+				p.complain(one, "role %q owns port %d: a port is 1 to 65535", r.Name, port)
+			}
+			r.Owns.Ports = append(r.Owns.Ports, one.Value)
+		})
+	}})
+}
+
+func (p *parser) timeout(n *yaml.Node, r *crowbar.Role) {
+	d, err := time.ParseDuration(n.Value)
+	if err != nil || d <= 0 {
+		p.complain(n, "role %q has timeout %q: write it as 90s, 15m or 1h", r.Name, n.Value)
+	}
+	r.Timeout = crowbar.Duration(d)
+}
