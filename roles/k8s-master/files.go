@@ -1,0 +1,138 @@
+package k8smaster
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
+	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
+)
+
+const (
+	etc   = "/etc/kubernetes"
+	pki   = etc + "/pki"
+	logs  = "/var/log/kubernetes"
+	bin   = "/usr/local/bin/"
+	user  = "kube"
+	state = "/var/lib/kube-controller-manager"
+
+	apiserver = "kube-apiserver.service"
+	manager   = "kube-controller-manager.service"
+	scheduler = "kube-scheduler.service"
+)
+
+// desired is all that the node should have.
+func desired(s settings) linux.State {
+	return linux.State{
+		Users: []linux.User{{Name: user, Home: "/nonexistent"}},
+		Dirs: []linux.Dir{
+			{Path: etc, Mode: 0o755},
+			{Path: pki, Mode: 0o755},
+			{Path: logs, Mode: 0o750, Owner: user},
+		},
+		Files: append(certificates(s), configs(s)...),
+		Binaries: []linux.Binary{
+			{Artifact: "kubernetes/kube-apiserver", Path: bin + "kube-apiserver", Restart: []string{apiserver}},
+			{Artifact: "kubernetes/kube-controller-manager", Path: bin + "kube-controller-manager", Restart: []string{manager}},
+			{Artifact: "kubernetes/kube-scheduler", Path: bin + "kube-scheduler", Restart: []string{scheduler}},
+			{Artifact: "kubernetes/kubectl", Path: bin + "kubectl"},
+		},
+		Units: []linux.Unit{
+			{Name: apiserver, Content: apiserverUnit(s)},
+			{Name: manager, Content: managerUnit(s)},
+			{Name: scheduler, Content: schedulerUnit(s)},
+		},
+	}
+}
+
+// certificates is the folder pki. The API server and its neighbours reload the serving pair by themselves.
+func certificates(s settings) []linux.File {
+	public := func(name, content string, restart ...string) linux.File {
+		return linux.File{Path: pki + "/" + name, Mode: 0o644, Owner: user, Content: content, Restart: restart}
+	}
+	secret := func(name, content string, restart ...string) linux.File {
+		return linux.File{Path: pki + "/" + name, Mode: 0o600, Owner: user, Content: content, Secret: true, Restart: restart}
+	}
+	return []linux.File{
+		public("ca.crt", s.CA, apiserver, manager, scheduler),
+		public("apiserver.crt", s.Server.Cert),
+		secret("apiserver.key", s.Server.Key),
+		public("etcd-ca.crt", s.Etcd.CA, apiserver),
+		public("apiserver-etcd-client.crt", s.Etcd.Cert, apiserver),
+		secret("apiserver-etcd-client.key", s.Etcd.Key, apiserver),
+		public("apiserver-kubelet-client.crt", s.Kubelet.Cert, apiserver),
+		secret("apiserver-kubelet-client.key", s.Kubelet.Key, apiserver),
+		public("front-proxy-ca.crt", s.FrontProxyCA, apiserver),
+		public("front-proxy-client.crt", s.FrontProxy.Cert, apiserver),
+		secret("front-proxy-client.key", s.FrontProxy.Key, apiserver),
+		public("sa.pub", s.AccountPub, apiserver),
+		secret("sa.key", s.AccountKey, apiserver, manager),
+	}
+}
+
+func configs(s settings) []linux.File {
+	server := "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
+	config := func(file, who, owner string, l kube.Leaf, restart ...string) linux.File {
+		c := kube.Config{Cluster: s.Cluster, User: who, Server: server, Embed: kube.Leaf{Cert: l.Cert, Key: l.Key, CA: s.CA}}
+		return linux.File{Path: etc + "/" + file, Mode: 0o600, Owner: owner, Content: c.String(), Secret: true, Restart: restart}
+	}
+	return []linux.File{
+		{Path: etc + "/authentication.yaml", Content: authentication, Restart: []string{apiserver}},
+		{Path: etc + "/audit-policy.yaml", Content: auditPolicy, Restart: []string{apiserver}},
+		{Path: etc + "/encryption.yaml", Mode: 0o600, Owner: user, Secret: true, Content: fmt.Sprintf(encryption, s.EncryptionKey), Restart: []string{apiserver}},
+		config("controller-manager.conf", "system:kube-controller-manager", user, s.ControlManager, manager),
+		config("scheduler.conf", "system:kube-scheduler", user, s.Scheduler, scheduler),
+		config("admin.conf", "kubernetes-admin", "", s.Admin),
+	}
+}
+
+// Without a certificate or token one may ask for health, and for nothing else.
+const authentication = `apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+anonymous:
+  enabled: true
+  conditions:
+  - path: /livez
+  - path: /readyz
+  - path: /healthz
+`
+
+// The first provider writes; identity reads what was written before encryption was on.
+const encryption = `apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- resources: [secrets, configmaps]
+  providers:
+  - secretbox:
+      keys:
+      - name: key1
+        secret: %s
+  - identity: {}
+`
+
+// Who did what to what, once the answer is known; the components' own polling is left out.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  nonResourceURLs: ["/livez*", "/readyz*", "/healthz*", "/version", "/openapi*"]
+- level: None
+  verbs: [get, list, watch]
+  users: ["system:apiserver", "system:kube-controller-manager", "system:kube-scheduler", "system:kube-proxy"]
+- level: None
+  verbs: [get, list, watch]
+  userGroups: ["system:nodes", "system:serviceaccounts:kube-system"]
+- level: None
+  resources:
+  - group: coordination.k8s.io
+    resources: [leases]
+- level: None
+  resources:
+  - group: ""
+    resources: [events]
+  - group: events.k8s.io
+    resources: [events]
+- level: Metadata
+`
