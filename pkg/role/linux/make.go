@@ -100,11 +100,11 @@ func ParseOps(argv []string) ([]Op, bool) {
 }
 
 // ParseInstall reads an installation of packages back from a command's arguments; false if it is another command.
-func ParseInstall(argv []string) (packages []string, ok bool) {
+func ParseInstall(argv []string) (packages []string, quiet, ok bool) {
 	if len(argv) < 8 || argv[3] != "install" {
-		return nil, false
+		return nil, false, false
 	}
-	return argv[7:], true
+	return argv[7:], argv[6] == "1", true
 }
 
 // short leaves the script's arguments out of an error: what went wrong is on stderr.
