@@ -1,11 +1,12 @@
 # Installs packages. $1 "install", $2 folder of our own state, $3 apt, dnf or yum, $4 "1" = services must not start, then
 # the packages.
+# All in one pair of braces: the shell has read it to its end before it starts, so nothing in it eats the script.
+{
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 DEBIAN_FRONTEND=noninteractive
 NEEDRESTART_SUSPEND=1
 export LC_ALL PATH DEBIAN_FRONTEND NEEDRESTART_SUSPEND
-exec </dev/null
 manager=$3
 quiet=$4
 shift 4
@@ -72,3 +73,4 @@ dnf | yum) "$manager" -y -q --setopt=install_weak_deps=False install -- "$@" >/d
 	exit 1
 	;;
 esac
+} </dev/null

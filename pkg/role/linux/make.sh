@@ -1,10 +1,11 @@
 # Does a list of operations, in order, each with a fixed number of arguments. $1 "make", $2 folder of our own state.
 # Stops at the first that cannot be done and says which and why.
+# All in one pair of braces: the shell has read it to its end before it starts, so nothing in it eats the script.
+{
 set -f
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
-exec </dev/null
 state=$2
 shift 2
 
@@ -100,3 +101,4 @@ while [ $# -gt 0 ]; do
 	esac || die "$op ${1-}: could not be done; why is above"
 	shift $n
 done
+} </dev/null

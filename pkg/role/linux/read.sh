@@ -1,13 +1,14 @@
 # Reads everything that a plan needs. $1 "read", $2 folder of our own state; then one argument for each list, its items
 # one a line: paths, paths to hash, stamps, units, deb packages, rpm packages, sysctls, modules, users, groups; then the
 # probes: name, script, number of arguments, arguments. Out: frames "NAME LENGTH\n" bytes "\n".
+# All in one pair of braces: the shell has read it to its end before it starts, so nothing in it eats the script.
+{
 set -f
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 IFS='
 '
-exec </dev/null
 
 frame() { printf '%s %d\n%s\n' "$1" "${#2}" "$2"; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -104,3 +105,4 @@ while [ $# -ge 3 ]; do
 	shift "$n"
 done
 frame end ""
+} </dev/null
