@@ -1,0 +1,28 @@
+// Package roles is the table of the roles that are shipped. It does not know what any of them does.
+package roles
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/kubeclamp/kubeclamp/pkg/role"
+	clusterpki "github.com/kubeclamp/kubeclamp/roles/cluster-pki"
+	k8sconfig "github.com/kubeclamp/kubeclamp/roles/k8s-config"
+)
+
+var table = map[string]func() role.Role{
+	"cluster-pki": clusterpki.New,
+	"k8s-config":  k8sconfig.New,
+}
+
+// New makes the role of that name; false if none is shipped under it.
+func New(name string) (role.Role, bool) {
+	make, ok := table[name]
+	if !ok {
+		return nil, false
+	}
+	return make(), true
+}
+
+// Names is every shipped role, in order.
+func Names() []string { return slices.Sorted(maps.Keys(table)) }
