@@ -126,6 +126,7 @@ type Node struct {
 	Discovery   Data     `json:"discovery,omitempty"`
 	Hint        Data     `json:"hint,omitempty"`
 	Notes       Data     `json:"notes,omitempty"`
+	Removing    bool     `json:"removing,omitempty"` // being deleted: goes when its last node-role is gone
 	Stamps
 }
 
@@ -193,6 +194,7 @@ type NodeRole struct {
 
 	Attempt  uint64    `json:"attempt"`            // grows with every Begin; the fence that refuses an older run
 	Owner    string    `json:"owner,omitempty"`    // the daemon instance that holds it in transition
+	Run      ID        `json:"run_id,omitempty"`   // of the last attempt
 	Failure  string    `json:"failure,omitempty"`  // whole text of the last failed run
 	Removing bool      `json:"removing,omitempty"` // unbound: the next run is Remove, after which it is dropped
 	Since    time.Time `json:"since"`              // of the present state
@@ -210,6 +212,7 @@ type Run struct {
 	Started    time.Time `json:"started"`
 	Finished   time.Time `json:"finished"`          // zero while it runs
 	Outcome    string    `json:"outcome"`           // "", "changed", "unchanged", "failed", "lost" (its daemon died)
+	Remove     bool      `json:"remove,omitempty"`  // it takes the role off the node
 	Changes    []string  `json:"changes,omitempty"` // one line each, no secrets
 }
 
