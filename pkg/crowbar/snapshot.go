@@ -40,7 +40,7 @@ func (s *Snapshot) Apply(rev Rev, changes ...Change) *Snapshot {
 		if c.Drop != nil {
 			n.drop(c.Drop.Kind(), c.Drop.Key())
 		}
-		if c.Put != nil {
+		if c.Put != nil && !n.replace(c.Put) {
 			n.drop(c.Put.Kind(), c.Put.Key())
 			n.put(c.Put)
 		}
@@ -60,6 +60,21 @@ func (s *Snapshot) put(o Object) {
 	s.objects[k] = s.objects[k].set(uint64(id), o)
 	s.next = max(s.next, id+1)
 	s.index(o, add)
+}
+
+// replace swaps a node-role of which no index changes: the usual case, and the one that must not cost a copy of the
+// list of its parents' ten thousand children.
+func (s *Snapshot) replace(o Object) bool {
+	nr, ok := o.(*NodeRole)
+	if !ok {
+		return false
+	}
+	old := s.NodeRole(nr.ID)
+	if old == nil || old.Node != nr.Node || old.Role != nr.Role || old.Deployment != nr.Deployment || !slices.Equal(old.Parents, nr.Parents) {
+		return false
+	}
+	s.objects[KindNodeRole] = s.objects[KindNodeRole].set(uint64(nr.ID), o)
+	return true
 }
 
 func (s *Snapshot) drop(k Kind, id ID) {

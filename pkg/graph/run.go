@@ -1,0 +1,160 @@
+package graph
+
+import (
+	"slices"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// Runnable is what may begin now: at most one node-role a node, removals first, then lowest cohort first.
+func Runnable(s *crowbar.Snapshot) []*crowbar.NodeRole {
+	var waiting []*crowbar.NodeRole
+	for nr := range s.NodeRoles() {
+		if nr.State == crowbar.Todo {
+			waiting = append(waiting, nr)
+		}
+	}
+	slices.SortStableFunc(waiting, soonest)
+	v := viewOf(s)
+	var out []*crowbar.NodeRole
+	for _, nr := range waiting {
+		if v.hindrance(nr) == "" {
+			v.take(nr)
+			out = append(out, nr)
+		}
+	}
+	return out
+}
+
+// soonest sorts removals before the rest and highest cohort first, the rest lowest cohort first.
+func soonest(a, b *crowbar.NodeRole) int {
+	switch {
+	case a.Removing && !b.Removing:
+		return -1
+	case b.Removing && !a.Removing:
+		return 1
+	case a.Cohort != b.Cohort && a.Removing:
+		return b.Cohort - a.Cohort
+	case a.Cohort != b.Cohort:
+		return a.Cohort - b.Cohort
+	}
+	return int(a.ID) - int(b.ID)
+}
+
+// Begin brackets a run's start: TODO -> TRANSITION under the next attempt number, held by owner. The changes hold the new
+// Run, whose id is NodeRole.Run. What is not runnable any more is a Conflict that says why.
+func Begin(s *crowbar.Snapshot, id crowbar.ID, owner string) ([]crowbar.Change, error) {
+	nr := s.NodeRole(id)
+	if nr == nil {
+		return nil, crowbar.Errorf(crowbar.NotFound, "begin: there is no node-role %s", id)
+	}
+	if nr.State != crowbar.Todo {
+		return nil, invalid(s, nr, crowbar.Transition, "only what is todo can run")
+	}
+	if why := viewOf(s).hindrance(nr); why != "" {
+		return nil, invalid(s, nr, crowbar.Transition, why)
+	}
+	d := drafted(s)
+	run := &crowbar.Run{ID: s.Next(), NodeRole: id, Node: nr.Node, Role: nr.Role, Deployment: nr.Deployment, Attempt: nr.Attempt + 1, Remove: nr.Removing}
+	d.edit(id, func(nr *crowbar.NodeRole) {
+		nr.State, nr.Status, nr.Owner, nr.Attempt, nr.Run = crowbar.Transition, "", owner, run.Attempt, run.ID
+	})
+	d.put(run)
+	if dr := s.DeploymentRoleOf(nr.Deployment, nr.Role); dr != nil && !nr.Removing && gone(s, dr.First) {
+		c := *dr
+		c.First = id
+		d.put(&c)
+	}
+	return d.changes(), nil
+}
+
+func gone(s *crowbar.Snapshot, first crowbar.ID) bool {
+	nr := s.NodeRole(first)
+	return nr == nil || nr.Removing
+}
+
+// Finish brackets a run's end. A stale attempt is a Conflict: another run has begun since, or it was taken for lost.
+func Finish(s *crowbar.Snapshot, id crowbar.ID, attempt uint64, o crowbar.Outcome) ([]crowbar.Change, error) {
+	nr := s.NodeRole(id)
+	if nr == nil {
+		return nil, crowbar.Errorf(crowbar.NotFound, "finish: node-role %s was dropped while it ran", id)
+	}
+	if nr.State != crowbar.Transition || nr.Attempt != attempt {
+		return nil, crowbar.Errorf(crowbar.Conflict, "finish %s: attempt %d is stale: it is %s at attempt %d", place(s, nr), attempt, nr.State, nr.Attempt)
+	}
+	d := drafted(s)
+	removed := d.closeRun(nr, o)
+	switch {
+	case o.Lost:
+		d.edit(id, func(nr *crowbar.NodeRole) { nr.Owner = "" })
+		d.rest(id)
+	case nr.Removing && !removed: // unbound while it was applied
+		d.edit(id, func(nr *crowbar.NodeRole) { nr.Failure = "" })
+		d.rest(id)
+	case o.Failure != "":
+		d.fail(id, o.Status, o.Failure)
+	case removed:
+		d.vanish(nr)
+	default:
+		d.applied(nr, o)
+	}
+	return d.changes(), nil
+}
+
+// closeRun records the outcome and tells whether the run was a removal.
+func (d *draft) closeRun(nr *crowbar.NodeRole, o crowbar.Outcome) bool {
+	run := d.s.Run(nr.Run)
+	if run == nil {
+		return nr.Removing
+	}
+	c := *run
+	c.Changes = o.Changes
+	switch {
+	case o.Lost:
+		c.Outcome = "lost"
+	case o.Failure != "":
+		c.Outcome = "failed"
+	case len(o.Changes) > 0:
+		c.Outcome = "changed"
+	default:
+		c.Outcome = "unchanged"
+	}
+	d.put(&c)
+	return run.Remove
+}
+
+// applied is a run that ended well: ACTIVE, unless the node went away or a parent must run first after all.
+func (d *draft) applied(was *crowbar.NodeRole, o crowbar.Outcome) {
+	news := was.RunCount == 0 || !same(was.Wall, o.Wall)
+	nr := d.edit(was.ID, func(nr *crowbar.NodeRole) {
+		nr.State, nr.Status, nr.Failure, nr.Owner = crowbar.Active, o.Status, "", ""
+		nr.Wall, nr.RunCount = o.Wall, nr.RunCount+1
+	})
+	n := d.s.Node(nr.Node)
+	if n == nil || !n.Alive || !ready(d.s, nr) {
+		d.rest(nr.ID)
+	}
+	d.wake(nr.ID, news)
+}
+
+// Orphans takes runs of other owners for lost: back to TODO, or, for a destructive role, to ERROR for a person to look at.
+func Orphans(s *crowbar.Snapshot, owner string) []crowbar.Change {
+	d := drafted(s)
+	for nr := range s.NodeRoles() {
+		if nr.State != crowbar.Transition || nr.Owner == owner {
+			continue
+		}
+		if run := d.s.Run(nr.Run); run != nil && run.Outcome == "" {
+			c := *run
+			c.Outcome = "lost"
+			d.put(&c)
+		}
+		if r := s.Role(nr.Role); r != nil && r.Flags.Destructive && !nr.Removing {
+			d.fail(nr.ID, "", "the daemon that ran it went away, and the role destroys what is there: look at the node, then retry")
+			continue
+		}
+		d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Owner = "" })
+		d.rest(nr.ID)
+	}
+	return d.changes()
+}

@@ -1,0 +1,123 @@
+package graph
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// holdsBack says whether a parent keeps a child from running. One that is on its way out does not, nor does one that was
+// bound after the child and is not committed yet.
+func holdsBack(parent, child *crowbar.NodeRole) bool {
+	if parent == nil || parent.State == crowbar.Active || parent.Removing {
+		return false
+	}
+	return parent.State != crowbar.Proposed || parent.ID < child.ID || parent.RunCount > 0
+}
+
+// ready says that no parent holds a node-role back.
+func ready(s *crowbar.Snapshot, nr *crowbar.NodeRole) bool {
+	return !slices.ContainsFunc(nr.Parents, func(l crowbar.Link) bool { return holdsBack(s.NodeRole(l.ID), nr) })
+}
+
+// rest puts a node-role where it waits for its next run: TODO, or BLOCKED while a parent holds it back. Its children that
+// wait or failed are blocked; active ones stay.
+func (d *draft) rest(id crowbar.ID) {
+	nr := d.s.NodeRole(id)
+	state := crowbar.Todo
+	if !nr.Removing && !ready(d.s, nr) {
+		state = crowbar.Blocked
+	}
+	if nr.State != state || nr.Owner != "" {
+		d.edit(id, func(nr *crowbar.NodeRole) { nr.State, nr.Status, nr.Owner = state, "", "" })
+	}
+	d.blockWaiting(id)
+}
+
+// blockWaiting blocks the children of a node-role that are TODO or in ERROR, and theirs in turn.
+func (d *draft) blockWaiting(id crowbar.ID) {
+	for todo := []crowbar.ID{id}; len(todo) > 0; {
+		parent := d.s.NodeRole(todo[len(todo)-1])
+		todo = todo[:len(todo)-1]
+		for _, c := range d.s.Children(parent.ID) {
+			if (c.State == crowbar.Todo || c.State == crowbar.Error) && !c.Removing && holdsBack(parent, c) {
+				d.block(c.ID)
+				todo = append(todo, c.ID)
+			}
+		}
+	}
+}
+
+func (d *draft) block(id crowbar.ID) {
+	d.edit(id, func(nr *crowbar.NodeRole) { nr.State, nr.Status = crowbar.Blocked, "" })
+}
+
+// fail puts a node-role into ERROR, and every descendant that is not proposed or running into BLOCKED.
+func (d *draft) fail(id crowbar.ID, status, failure string) {
+	if status == "" {
+		status, _, _ = strings.Cut(strings.TrimSpace(failure), "\n")
+	}
+	nr := d.edit(id, func(nr *crowbar.NodeRole) {
+		nr.State, nr.Status, nr.Failure, nr.Owner = crowbar.Error, status, failure, ""
+	})
+	if nr.Removing {
+		return // it holds nobody back
+	}
+	seen := map[crowbar.ID]bool{}
+	for todo := []crowbar.ID{id}; len(todo) > 0; {
+		one := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, c := range d.s.Children(one) {
+			if seen[c.ID] || c.Removing {
+				continue
+			}
+			seen[c.ID] = true
+			todo = append(todo, c.ID)
+			if c.State != crowbar.Proposed && c.State != crowbar.Transition && c.State != crowbar.Blocked {
+				d.block(c.ID)
+			}
+		}
+	}
+}
+
+// wake lets the BLOCKED children go whose parents are all active; again makes ACTIVE children run once more, because there
+// is something new for them to see.
+func (d *draft) wake(id crowbar.ID, again bool) {
+	for _, c := range d.s.Children(id) {
+		switch {
+		case c.Removing:
+		case c.State == crowbar.Blocked && ready(d.s, c), again && c.State == crowbar.Active:
+			d.rest(c.ID)
+		}
+	}
+}
+
+// deactivate makes a node-role wait for another run, whatever it was, unless it is proposed or running.
+func (d *draft) deactivate(id crowbar.ID) {
+	if nr := d.s.NodeRole(id); nr.State != crowbar.Proposed && nr.State != crowbar.Transition {
+		d.rest(id)
+	}
+}
+
+// byCohort sorts parents before children.
+func byCohort(list []*crowbar.NodeRole) []*crowbar.NodeRole {
+	slices.SortStableFunc(list, func(a, b *crowbar.NodeRole) int {
+		if a.Cohort != b.Cohort {
+			return a.Cohort - b.Cohort
+		}
+		return int(a.ID) - int(b.ID)
+	})
+	return list
+}
+
+// in is every node-role of a deployment, parents first.
+func in(s *crowbar.Snapshot, deployment crowbar.ID) []*crowbar.NodeRole {
+	var out []*crowbar.NodeRole
+	for nr := range s.NodeRoles() {
+		if nr.Deployment == deployment {
+			out = append(out, nr)
+		}
+	}
+	return byCohort(out)
+}

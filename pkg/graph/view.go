@@ -1,0 +1,199 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// view answers what stands in a node-role's way, and remembers what it looked up: it serves one pass over a snapshot.
+type view struct {
+	s        *crowbar.Snapshot
+	nodes    map[crowbar.ID]*use
+	running  map[semaphore][]*crowbar.NodeRole
+	sharing  map[string][]*crowbar.Role // exclusive -> roles that name it
+	founders map[team]crowbar.ID        // 0 = anybody may begin
+	failed   map[team][]*crowbar.NodeRole
+}
+
+// use is what happens on a node.
+type use struct{ running, failed *crowbar.NodeRole }
+
+type semaphore struct {
+	deployment crowbar.ID
+	name       string
+}
+
+// team is the node-roles of one role in one deployment.
+type team struct{ deployment, role crowbar.ID }
+
+func viewOf(s *crowbar.Snapshot) *view {
+	return &view{s: s, nodes: map[crowbar.ID]*use{}, running: map[semaphore][]*crowbar.NodeRole{}, founders: map[team]crowbar.ID{}, failed: map[team][]*crowbar.NodeRole{}}
+}
+
+// hindrance is why a TODO node-role may not begin now; "" if it may.
+func (v *view) hindrance(nr *crowbar.NodeRole) string {
+	dep, n, r := v.s.Deployment(nr.Deployment), v.s.Node(nr.Node), v.s.Role(nr.Role)
+	switch {
+	case dep == nil || n == nil || r == nil:
+		return "its deployment, node or role is gone: unbind it"
+	case dep.Stored != crowbar.DeploymentCommitted:
+		return fmt.Sprintf("deployment %s is proposed: commit it", dep.Name)
+	case dep.Paused:
+		return fmt.Sprintf("deployment %s is paused: resume it", dep.Name)
+	case !nr.Available:
+		return "it is not available: clear the node's target role"
+	case v.s.JigNamed(r.Jig) == nil:
+		return fmt.Sprintf("there is no jig %s: import the barclamp that has it", r.Jig)
+	case !n.Alive:
+		return fmt.Sprintf("node %s is not alive", n.Short())
+	case !n.Available:
+		return fmt.Sprintf("node %s is not available", n.Short())
+	}
+	u := v.use(n.ID)
+	switch {
+	case u.running != nil && u.running.ID != nr.ID:
+		return fmt.Sprintf("%s runs first", place(v.s, u.running))
+	case u.failed != nil && !nr.Removing:
+		return fmt.Sprintf("%s is in error%s", place(v.s, u.failed), colon(u.failed.Status))
+	}
+	if nr.Removing {
+		for _, c := range v.s.Children(nr.ID) {
+			if c.Node == nr.Node && hard(c, nr.ID) {
+				return fmt.Sprintf("%s goes first", place(v.s, c))
+			}
+		}
+	}
+	return v.exclusion(nr, r)
+}
+
+// exclusion is what the role's exclusives have against it.
+func (v *view) exclusion(nr *crowbar.NodeRole, r *crowbar.Role) string {
+	for _, e := range r.Exclusive {
+		if runs := v.holders(nr.Deployment, e.Name); len(runs) >= e.Limit {
+			return fmt.Sprintf("%s holds %s", place(v.s, runs[0]), e.Name)
+		}
+		if e.Gate == "peers-active" {
+			for _, peer := range v.failures(nr) {
+				if peer.ID != nr.ID {
+					return fmt.Sprintf("%s is in error%s, and %s waits until all peers are well", place(v.s, peer), colon(peer.Status), e.Name)
+				}
+			}
+		}
+	}
+	if first := v.founder(nr, r); first != 0 && first != nr.ID {
+		if f := v.s.NodeRole(first); f != nil {
+			return fmt.Sprintf("%s founds the cluster first", place(v.s, f))
+		}
+	}
+	return ""
+}
+
+func (v *view) use(node crowbar.ID) *use {
+	u := v.nodes[node]
+	if u == nil {
+		u = &use{}
+		for _, nr := range v.s.NodeRolesOn(node) {
+			switch nr.State {
+			case crowbar.Transition:
+				u.running = nr
+			case crowbar.Error:
+				if u.failed == nil {
+					u.failed = nr
+				}
+			}
+		}
+		v.nodes[node] = u
+	}
+	return u
+}
+
+// holders is what runs under an exclusive in a deployment.
+func (v *view) holders(deployment crowbar.ID, name string) []*crowbar.NodeRole {
+	k := semaphore{deployment, name}
+	if runs, ok := v.running[k]; ok {
+		return runs
+	}
+	if v.sharing == nil {
+		v.sharing = map[string][]*crowbar.Role{}
+		for r := range v.s.Roles() {
+			for _, e := range r.Exclusive {
+				v.sharing[e.Name] = append(v.sharing[e.Name], r)
+			}
+		}
+	}
+	var runs []*crowbar.NodeRole
+	for _, r := range v.sharing[name] {
+		for _, nr := range v.s.NodeRolesOf(deployment, r.ID) {
+			if nr.State == crowbar.Transition {
+				runs = append(runs, nr)
+			}
+		}
+	}
+	v.running[k] = runs
+	return runs
+}
+
+func (v *view) failures(nr *crowbar.NodeRole) []*crowbar.NodeRole {
+	k := team{nr.Deployment, nr.Role}
+	list, ok := v.failed[k]
+	if !ok {
+		list = slices.DeleteFunc(v.s.NodeRolesOf(k.deployment, k.role), func(p *crowbar.NodeRole) bool { return p.State != crowbar.Error })
+		v.failed[k] = list
+	}
+	return list
+}
+
+// founder is the only member of a cluster role with an exclusive that may begin while none is settled. It is the one that
+// began first, else the oldest that can: one dead node does not keep a cluster from being founded.
+func (v *view) founder(nr *crowbar.NodeRole, r *crowbar.Role) crowbar.ID {
+	if !r.Flags.Cluster || len(r.Exclusive) == 0 || nr.Removing {
+		return 0
+	}
+	k := team{nr.Deployment, nr.Role}
+	id, ok := v.founders[k]
+	if !ok {
+		id = v.elect(k)
+		v.founders[k] = id
+	}
+	return id
+}
+
+func (v *view) elect(k team) crowbar.ID {
+	members := v.s.NodeRolesOf(k.deployment, k.role)
+	if slices.ContainsFunc(members, (*crowbar.NodeRole).Settled) {
+		return 0
+	}
+	if dr := v.s.DeploymentRoleOf(k.deployment, k.role); dr != nil && !gone(v.s, dr.First) {
+		return dr.First
+	}
+	first := crowbar.ID(0)
+	for _, m := range members {
+		n := v.s.Node(m.Node)
+		able := n != nil && n.Alive && n.Available && !m.Removing && m.Available && (m.State == crowbar.Todo || m.State == crowbar.Blocked)
+		if able && (first == 0 || m.ID < first) && v.use(m.Node).failed == nil {
+			first = m.ID
+		}
+	}
+	return first
+}
+
+// take counts a node-role as running.
+func (v *view) take(nr *crowbar.NodeRole) {
+	v.use(nr.Node).running = nr
+	if r := v.s.Role(nr.Role); r != nil {
+		for _, e := range r.Exclusive {
+			v.holders(nr.Deployment, e.Name)
+			k := semaphore{nr.Deployment, e.Name}
+			v.running[k] = append(v.running[k], nr)
+		}
+	}
+}
+
+func colon(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + text
+}
