@@ -7,11 +7,13 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	clusterpki "github.com/kubeclamp/kubeclamp/roles/cluster-pki"
+	"github.com/kubeclamp/kubeclamp/roles/docker"
 	k8sconfig "github.com/kubeclamp/kubeclamp/roles/k8s-config"
 )
 
 var table = map[string]func() role.Role{
 	"cluster-pki": clusterpki.New,
+	"docker":      docker.New,
 	"k8s-config":  k8sconfig.New,
 }
 

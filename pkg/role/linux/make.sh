@@ -38,6 +38,7 @@ set_sysctl() {
 	printf '%s\n' "$2" >"$p" || die "sysctl $1: the kernel refuses $2"
 }
 active() { systemctl show --no-pager -p ActiveState --value -- "$1"; }
+known() { [ "$(systemctl show --no-pager -p LoadState --value -- "$1")" != not-found ]; }
 tail_log() {
 	journalctl --no-pager -q -n 20 -o cat -u "$1" 2>/dev/null
 }
@@ -91,7 +92,7 @@ while [ $# -gt 0 ]; do
 	sysctl) set_sysctl "$1" "$2" ;;
 	daemon-reload) systemctl daemon-reload ;;
 	enable) systemctl --quiet enable -- "$1" ;;
-	disable) systemctl --quiet disable -- "$1" ;;
+	disable) ! known "$1" || systemctl --quiet disable -- "$1" ;;
 	start) begin start "$1" ;;
 	restart) begin restart "$1" ;;
 	reload) systemctl --no-block reload-or-restart -- "$1" ;;

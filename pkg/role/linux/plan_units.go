@@ -104,7 +104,7 @@ func (p *planner) unit(u Unit) []Op {
 	case !u.Disabled && installs && (have.Enabled == "disabled" || have.Enabled == "" || u.Content != "" && have.Enabled == "static"):
 		p.change("unit", u.Name, "enable", "")
 		ops = append(ops, Op{"enable", u.Name})
-	case u.Disabled && (have.Enabled == "enabled" || have.Enabled == "enabled-runtime"):
+	case u.Disabled && (have.Enabled == "enabled" || have.Enabled == "enabled-runtime" || !have.Loaded && len(p.todo.Install) > 0): // its package may bring it enabled
 		p.change("unit", u.Name, "disable", "")
 		ops = append(ops, Op{"disable", u.Name})
 	}

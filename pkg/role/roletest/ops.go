@@ -160,11 +160,15 @@ func (n *Node) install(pkgs []string, quiet bool) (jig.Exit, error) {
 		}
 		n.Packages[p] = true
 		for _, name := range n.Brings[p] {
-			u := &Unit{Distro: true, Enabled: true, Active: "inactive"}
-			if !quiet {
-				u.Active, u.Starts = "active", 1
+			u := n.Units[name]
+			if u == nil {
+				u = &Unit{Active: "inactive"}
+				n.Units[name] = u
 			}
-			n.Units[name] = u
+			u.Distro, u.Enabled = true, true
+			if !quiet && u.Active != "active" {
+				u.Active, u.Starts = "active", u.Starts+1
+			}
 			u.Loaded, _ = n.source(name)
 		}
 	}
