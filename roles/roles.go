@@ -9,12 +9,16 @@ import (
 	clusterpki "github.com/kubeclamp/kubeclamp/roles/cluster-pki"
 	"github.com/kubeclamp/kubeclamp/roles/docker"
 	k8sconfig "github.com/kubeclamp/kubeclamp/roles/k8s-config"
+	k8smaster "github.com/kubeclamp/kubeclamp/roles/k8s-master"
+	k8sminion "github.com/kubeclamp/kubeclamp/roles/k8s-minion"
 )
 
 var table = map[string]func() role.Role{
 	"cluster-pki": clusterpki.New,
 	"docker":      docker.New,
 	"k8s-config":  k8sconfig.New,
+	"k8s-master":  k8smaster.New,
+	"k8s-minion":  k8sminion.New,
 }
 
 // New makes the role of that name; false if none is shipped under it.

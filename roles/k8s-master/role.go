@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
 
@@ -29,12 +30,12 @@ func (master) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	}
 	have, changes, err := linux.Converge(ctx, on, desired(s), probes()...)
 	if err != nil {
-		return role.Result{}, explain(ctx, on, err)
+		return role.Result{}, kube.Explain(ctx, on.Conn, err, apiserver, manager, scheduler)
 	}
 	if len(changes) > 0 || !serves(have) || !granted(have) {
 		more, err := finish(ctx, on, s, granted(have))
 		if err != nil {
-			return role.Result{}, explain(ctx, on, err)
+			return role.Result{}, kube.Explain(ctx, on.Conn, err, apiserver, manager, scheduler)
 		}
 		changes = append(changes, more...)
 	}

@@ -2,14 +2,11 @@ package k8smaster
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 )
@@ -45,20 +42,4 @@ func awaitAll(ctx context.Context, on role.Target, s settings, api *kube.Client)
 		}
 	}
 	return nil
-}
-
-// explain adds what the units last said to an error of theirs.
-func explain(ctx context.Context, on role.Target, err error) error {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer stop()
-	out, bad := jig.Run(ctx, on.Conn, jig.Script(`for u; do
-	systemctl is-active --quiet "$u" && [ "$(systemctl show -p NRestarts --value "$u")" = 0 ] && continue
-	[ -e "/etc/systemd/system/$u" ] || continue
-	echo "$u is $(systemctl is-active "$u"); its last words:"
-	journalctl --no-pager -q -n 5 -o cat -u "$u"
-done`, apiserver, manager, scheduler))
-	if said := strings.TrimSpace(out); bad == nil && said != "" {
-		return fmt.Errorf("%w\n%s", err, said)
-	}
-	return err
 }

@@ -1,0 +1,29 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+)
+
+// lastWords prints the end of the journal of each unit that does not run, or did not run on from its first start.
+const lastWords = `for u; do
+	[ -e "/etc/systemd/system/$u" ] || continue
+	systemctl is-active --quiet "$u" && [ "$(systemctl show -p NRestarts --value "$u")" = 0 ] && continue
+	echo "$u is $(systemctl is-active "$u"); its last words:"
+	journalctl --no-pager -q -n 5 -o cat -u "$u"
+done`
+
+// Explain adds to an error what the units that may be its cause last said. It works for a context that has ended, too.
+func Explain(ctx context.Context, on jig.Conn, err error, units ...string) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer stop()
+	out, bad := jig.Run(ctx, on, jig.Script(lastWords, units...))
+	if said := strings.TrimSpace(out); bad == nil && said != "" {
+		return fmt.Errorf("%w\n%s", err, said)
+	}
+	return err
+}
