@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kubeclamp/kubeclamp/pkg/attrib"
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/graph"
+)
+
+// masked stands for the value of a secret.
+const masked = "(secret)"
+
+// Set sets an attrib on a node, a deployment (or one of its deployment-roles) or a node-role. What is said of a deployment
+// or node-role is proposed, and counts from the deployment's next commit on.
+func (e *Engine) Set(ctx context.Context, k crowbar.Kind, id crowbar.ID, name string, value any) error {
+	err := e.change(ctx, func(d *draft) error { return set(d, k, id, name, value) })
+	if err != nil {
+		return fmt.Errorf("set attrib %q of %s %d: %w", name, k, id, err)
+	}
+	return nil
+}
+
+func set(d *draft, k crowbar.Kind, id crowbar.ID, name string, value any) error {
+	a, err := d.attrib(name)
+	if err != nil {
+		return err
+	}
+	o, err := carrier(d, k, id, a)
+	if err != nil {
+		return err
+	}
+	if err := d.add(attrib.Set(d.s, o, a, value)); err != nil || k != crowbar.KindNode {
+		return err
+	}
+	return d.add(graph.Poke(d.s, id, a), nil)
+}
+
+// carrier finds what holds an attrib's value; a deployment gets a deployment-role for the attrib's role, if neither it nor
+// those above it have one.
+func carrier(d *draft, k crowbar.Kind, id crowbar.ID, a *crowbar.Attrib) (crowbar.Object, error) {
+	switch k {
+	case crowbar.KindNode:
+		return d.node(id)
+	case crowbar.KindNodeRole:
+		return d.nodeRole(id)
+	case crowbar.KindDeploymentRole:
+		if o := d.s.Get(k, id); o != nil {
+			return o, nil
+		}
+		return nil, crowbar.Errorf(crowbar.NotFound, "there is no deployment-role %d", id)
+	case crowbar.KindDeployment:
+	default:
+		return nil, crowbar.Errorf(crowbar.Invalid, "%s carry no attribs: name a node, a deployment or a node-role", k)
+	}
+	dep, err := d.deployment(id)
+	if err != nil {
+		return nil, err
+	}
+	if a.Role == 0 {
+		return nil, crowbar.Errorf(crowbar.Invalid, "it is an attrib of nodes: set it on each node")
+	}
+	if _, err := attrib.Value(d.s, dep, a); crowbar.KindOf(err) == crowbar.NotFound {
+		d.put(&crowbar.DeploymentRole{ID: d.s.Next(), Deployment: id, Role: a.Role, Committed: crowbar.Data{}})
+	}
+	return dep, nil
+}
+
+// Attrib is the value of an attrib as a node, deployment or node-role has it, its default where nobody set it. A secret's
+// value is not shown.
+func (e *Engine) Attrib(k crowbar.Kind, id crowbar.ID, name string) (any, error) {
+	d := &draft{s: e.View()}
+	v, err := value(d, k, id, name)
+	if err != nil {
+		return nil, fmt.Errorf("attrib %q of %s %d: %w", name, k, id, err)
+	}
+	return v, nil
+}
+
+func value(d *draft, k crowbar.Kind, id crowbar.ID, name string) (any, error) {
+	a, err := d.attrib(name)
+	if err != nil {
+		return nil, err
+	}
+	o, err := carrier(d, k, id, a)
+	if err != nil {
+		return nil, err
+	}
+	if a.Leaf != nil || a.Generate != "" || a.Authority != "" {
+		return masked, nil
+	}
+	v, err := attrib.Value(d.s, o, a)
+	if err == nil && a.Secret && v != nil && v != "" {
+		v = masked
+	}
+	return v, err
+}

@@ -1,0 +1,145 @@
+// Package engine holds the verbs: every change of the state is one of its methods, and one commit. It does not know how
+// nodes are reached, what roles do, or who asks.
+//
+// What follows from what is decided by graph and attrib; the engine joins them with the store and the clock in one loop:
+// look, compute, commit, and again if somebody was faster.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// Store is where the state is.
+type Store interface {
+	View() *crowbar.Snapshot
+	Commit(ctx context.Context, at crowbar.Rev, c ...crowbar.Change) error
+	Watch(ctx context.Context) <-chan *crowbar.Snapshot
+}
+
+// PKI computes values of attribs that the host makes. Secrets to store come back as changes, with ids from s.Next().
+type PKI interface {
+	Value(s *crowbar.Snapshot, w crowbar.Computed) (value any, c []crowbar.Change, err error)
+}
+
+// Config is what the engine stands on.
+type Config struct {
+	Store Store
+	PKI   PKI
+	Owner string           // this instance of the daemon; the same name is never used twice
+	Now   func() time.Time // nil = time.Now
+	Log   *slog.Logger     // nil = silent
+}
+
+// Engine changes the state. All methods are safe for concurrent use.
+type Engine struct {
+	Config
+	turn chan struct{} // held by the one verb that computes: conflicts then come from other daemons alone
+
+	mu     sync.Mutex
+	median *history
+}
+
+// New makes an engine.
+func New(c Config) *Engine {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{Config: c, turn: make(chan struct{}, 1)}
+}
+
+// View is the newest state.
+func (e *Engine) View() *crowbar.Snapshot { return e.Store.View() }
+
+// Watch gives the state now and whenever it has moved; newest wins.
+func (e *Engine) Watch(ctx context.Context) <-chan *crowbar.Snapshot { return e.Store.Watch(ctx) }
+
+// tries bounds how often a verb is computed anew because another daemon was faster.
+const tries = 50
+
+// change is the engine's one loop. compute may be called several times and must have no effect but on its draft.
+func (e *Engine) change(ctx context.Context, compute func(d *draft) error) error {
+	select {
+	case e.turn <- struct{}{}:
+		defer func() { <-e.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for try := 1; ; try++ {
+		at := e.View()
+		d := &draft{s: at}
+		if err := compute(d); err != nil {
+			return err
+		}
+		changes := stamped(at, d.changes, e.Now().UTC())
+		if len(changes) == 0 {
+			return nil
+		}
+		err := e.Store.Commit(ctx, at.Rev(), changes...)
+		if err == nil || crowbar.KindOf(err) != crowbar.Conflict {
+			return err
+		}
+		if try == tries {
+			return fmt.Errorf("gave up after %d tries: %w", try, err)
+		}
+	}
+}
+
+// draft is the state with the changes of one verb so far.
+type draft struct {
+	s       *crowbar.Snapshot
+	changes []crowbar.Change
+}
+
+// add takes the answer of a pure function in.
+func (d *draft) add(changes []crowbar.Change, err error) error {
+	if err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		d.s = d.s.Apply(d.s.Rev(), changes...)
+		d.changes = append(d.changes, changes...)
+	}
+	return nil
+}
+
+func (d *draft) put(o crowbar.Object)  { _ = d.add([]crowbar.Change{{Put: o}}, nil) }
+func (d *draft) drop(o crowbar.Object) { _ = d.add([]crowbar.Change{{Drop: o}}, nil) }
+
+// The next find an object or say that there is none.
+
+func (d *draft) node(id crowbar.ID) (*crowbar.Node, error) {
+	if n := d.s.Node(id); n != nil {
+		return n, nil
+	}
+	return nil, crowbar.Errorf(crowbar.NotFound, "there is no node %d", id)
+}
+
+func (d *draft) deployment(id crowbar.ID) (*crowbar.Deployment, error) {
+	if o := d.s.Deployment(id); o != nil {
+		return o, nil
+	}
+	return nil, crowbar.Errorf(crowbar.NotFound, "there is no deployment %d", id)
+}
+
+func (d *draft) nodeRole(id crowbar.ID) (*crowbar.NodeRole, error) {
+	if o := d.s.NodeRole(id); o != nil {
+		return o, nil
+	}
+	return nil, crowbar.Errorf(crowbar.NotFound, "there is no node-role %d", id)
+}
+
+func (d *draft) attrib(name string) (*crowbar.Attrib, error) {
+	if a := d.s.AttribNamed(name); a != nil {
+		return a, nil
+	}
+	return nil, crowbar.Errorf(crowbar.NotFound, "there is no attrib %q", name)
+}

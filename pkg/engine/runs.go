@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/kubeclamp/kubeclamp/pkg/attrib"
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/graph"
+)
+
+// keepRuns is how many runs of a node-role stay on record.
+const keepRuns = 5
+
+// Begin starts a run: attribs are frozen, what the host computes is made, the attempt number grows and the node-role is
+// in transition, all in one commit before anything is touched. Where the attribs cannot be had, the node-role goes to
+// error with the reason, which is also the answer.
+func (e *Engine) Begin(ctx context.Context, id crowbar.ID) (*crowbar.Work, error) {
+	var work *crowbar.Work
+	var broken error
+	err := e.nodeRoleVerb(ctx, "begin", id, func(d *draft) error {
+		work, broken = nil, nil
+		if err := d.add(graph.Begin(d.s, id, e.Owner)); err != nil {
+			return err
+		}
+		begun := *d
+		work, broken = e.work(d, id)
+		if broken == nil {
+			return nil
+		}
+		*d = begun
+		return finish(d, id, d.s.NodeRole(id).Attempt, crowbar.Outcome{Failure: broken.Error(), Status: oneLine(broken.Error())})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if broken != nil {
+		return nil, fmt.Errorf("begin: %w", broken)
+	}
+	return work, nil
+}
+
+// work gathers what one run is given.
+func (e *Engine) work(d *draft, id crowbar.ID) (*crowbar.Work, error) {
+	nr := d.s.NodeRole(id)
+	in, err := attrib.Collect(d.s, nr)
+	if err != nil {
+		return nil, err
+	}
+	w := &crowbar.Work{Attempt: nr.Attempt, Attribs: crowbar.Data{}, Again: nr.RunCount > 0, Remove: nr.Removing}
+	for n, v := range in.Attribs {
+		w.Attribs[n] = v
+		if in.Secret[n] {
+			w.Secrets = texts(w.Secrets, v)
+		}
+	}
+	for _, c := range in.Computed {
+		v, changes, err := e.PKI.Value(d.s, c)
+		if err := d.add(changes, err); err != nil {
+			return nil, fmt.Errorf("make attrib %q: %w", c.Attrib, err)
+		}
+		w.Attribs[c.Attrib] = v
+		w.Secrets = append(w.Secrets, secretsOf(c, v)...)
+	}
+	w.Attribs, err = frozen(w.Attribs)
+	if err != nil {
+		return nil, err
+	}
+	nr = d.s.NodeRole(id)
+	node, role, dep := d.s.Node(nr.Node), d.s.Role(nr.Role), d.s.Deployment(nr.Deployment)
+	if node == nil || role == nil || dep == nil {
+		return nil, crowbar.Errorf(crowbar.Internal, "node-role %d has lost its node, role or deployment", id)
+	}
+	w.NodeRole, w.Node, w.Role, w.Deployment = *nr, *node, *role, *dep
+	w.Peers = graph.Peers(d.s, nr)
+	if dr := d.s.DeploymentRoleOf(nr.Deployment, nr.Role); dr != nil {
+		w.First = dr.First == id
+	}
+	w.Run = nr.Run
+	return w, nil
+}
+
+// frozen is a copy that shares nothing with the state.
+func frozen(in crowbar.Data) (crowbar.Data, error) {
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	var out crowbar.Data
+	return out, json.Unmarshal(b, &out)
+}
+
+// secretsOf is what no log may show of a computed value: a certificate is public, its key is not.
+func secretsOf(c crowbar.Computed, v any) []string {
+	switch {
+	case c.Authority != "":
+		return nil
+	case c.Leaf != nil:
+		switch m := v.(type) {
+		case map[string]any:
+			return texts(nil, m["key"])
+		case map[string]string:
+			return texts(nil, m["key"])
+		}
+	}
+	return texts(nil, v)
+}
+
+// texts is every text in a JSON tree.
+func texts(to []string, v any) []string {
+	switch v := v.(type) {
+	case string:
+		if v != "" {
+			to = append(to, v)
+		}
+	case []any:
+		for _, x := range v {
+			to = texts(to, x)
+		}
+	case map[string]any:
+		for _, x := range v {
+			to = texts(to, x)
+		}
+	case []byte:
+		to = append(to, string(v))
+	}
+	return to
+}
+
+// Finish ends a run. An attempt that is not the newest is a Conflict, and changes nothing.
+func (e *Engine) Finish(ctx context.Context, id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
+	return e.nodeRoleVerb(ctx, "finish", id, func(d *draft) error { return finish(d, id, attempt, o) })
+}
+
+func finish(d *draft, id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
+	node := d.s.NodeRole(id).Node
+	if err := d.add(graph.Finish(d.s, id, attempt, o)); err != nil {
+		return err
+	}
+	gone := d.s.NodeRole(id) == nil
+	var runs []*crowbar.Run
+	for r := range d.s.Runs() {
+		if r.NodeRole != id {
+			continue
+		}
+		runs = append(runs, r)
+	}
+	slices.SortFunc(runs, func(a, b *crowbar.Run) int { return int(a.ID) - int(b.ID) })
+	for i, r := range runs {
+		if gone || i < len(runs)-keepRuns {
+			d.drop(r)
+		}
+	}
+	if n := d.s.Node(node); gone && n != nil && n.Removing && len(d.s.NodeRolesOn(node)) == 0 {
+		dropNode(d, n)
+	}
+	return nil
+}
+
+// Reclaim takes back the runs of daemons that are gone: call it once, before the annealer starts, under the store's hold.
+func (e *Engine) Reclaim(ctx context.Context) error {
+	err := e.change(ctx, func(d *draft) error { return d.add(graph.Orphans(d.s, e.Owner), nil) })
+	if err != nil {
+		return fmt.Errorf("reclaim runs of daemons that are gone: %w", err)
+	}
+	return nil
+}
+
+// Reveal opens one attrib of a node-role as a run of it would be given it, such as an administrator's certificate; a value
+// that the host computes is made if it is not there yet.
+func (e *Engine) Reveal(ctx context.Context, id crowbar.ID, name string) (any, error) {
+	var value any
+	err := e.nodeRoleVerb(ctx, "reveal attrib "+name+" of", id, func(d *draft) error {
+		in, err := attrib.Collect(d.s, d.s.NodeRole(id))
+		if err != nil {
+			return err
+		}
+		if v, ok := in.Attribs[name]; ok {
+			value = v
+			return nil
+		}
+		for _, c := range in.Computed {
+			if c.Attrib == name {
+				v, changes, err := e.PKI.Value(d.s, c)
+				value = v
+				return d.add(changes, err)
+			}
+		}
+		return crowbar.Errorf(crowbar.NotFound, "its role neither has nor wants an attrib of this name")
+	})
+	return value, err
+}
