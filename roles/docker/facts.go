@@ -65,6 +65,7 @@ if systemctl -q is-active containerd.service && command -v ctr >/dev/null; then
 fi
 systemctl kill -s KILL containerd.service 2>/dev/null
 systemctl stop containerd.service 2>/dev/null
+systemctl reset-failed containerd.service docker.service 2>/dev/null
 ip link delete docker0 2>/dev/null
 exit 0
 `))
