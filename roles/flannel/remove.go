@@ -1,0 +1,91 @@
+package flannel
+
+import (
+	"context"
+	"fmt"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
+	"github.com/kubeclamp/kubeclamp/roles/etcd/etcdclient"
+)
+
+// stop comes before the lease is given back: flanneld would take it again.
+func (r *run) stop(ctx context.Context) error {
+	if !r.facts.Units[unit].Loaded {
+		return nil
+	}
+	if _, err := jig.Run(ctx, r.on.Conn, jig.Cmd{Argv: []string{"systemctl", "stop", unit}}); err != nil {
+		return fmt.Errorf("stop flannel on node %s: %w", r.on.Node, err)
+	}
+	return nil
+}
+
+// release deletes the node's lease, and with the last node the network config. Without etcd the lease runs out by itself
+// within a day.
+func (r *run) release(ctx context.Context) error {
+	to, err := etcdclient.First(ctx, r.on.Conn, r.c.Leaf, r.c.Endpoints...)
+	if err != nil {
+		r.on.Logf("flannel: the lease of %s is left to run out: %v", r.lease.Subnet, err)
+		return nil
+	}
+	defer to.Close()
+	ctx, cancel := context.WithTimeout(ctx, etcdclient.Answer)
+	defer cancel()
+	if key, err := r.c.leaseKey(r.lease.Subnet); err == nil {
+		if _, err := to.Delete(ctx, key); err != nil {
+			return fmt.Errorf("give the lease %s back: %w", key, err)
+		}
+	}
+	if !r.last() {
+		return nil
+	}
+	if _, err := to.Delete(ctx, r.c.Prefix+"/", clientv3.WithPrefix()); err != nil {
+		return fmt.Errorf("delete flannel's network config: %w", err)
+	}
+	return nil
+}
+
+func (r *run) last() bool {
+	for _, p := range r.on.PeersOf("flannel") {
+		if p.Node != r.on.Node && p.Settled {
+			return false
+		}
+	}
+	return true
+}
+
+const cleanText = `
+pods=$1
+shift
+for dev in flannel.1 flannel0 flannel-wg cni0; do
+	ip link show dev "$dev" >/dev/null 2>&1 && ip link delete dev "$dev"
+done
+ip -4 route flush root "$pods" scope global 2>/dev/null
+if command -v iptables >/dev/null; then
+	iptables -w -t filter -D FORWARD -m comment --comment 'flanneld forward' -j FLANNEL-FWD 2>/dev/null
+	iptables -w -t nat -D POSTROUTING -m comment --comment 'flanneld masq' -j FLANNEL-POSTRTG 2>/dev/null
+	iptables -w -D DOCKER-USER -s "$pods" -d "$pods" -j ACCEPT 2>/dev/null
+	for c in 'filter FLANNEL-FWD' 'nat FLANNEL-POSTRTG'; do
+		iptables -w -t "${c% *}" -F "${c#* }" 2>/dev/null && iptables -w -t "${c% *}" -X "${c#* }" 2>/dev/null
+	done
+fi
+rm -rf -- "$@"
+`
+
+// clean takes files, devices, routes and rules off the node. Docker is restarted if it runs, for its half of the subnet
+// is gone with the drop-in.
+func (r *run) clean(ctx context.Context) error {
+	files := []string{conflist, dockerEnv, "/run/flannel", "/run/kubeclamp/cni"}
+	if _, err := jig.Run(ctx, r.on.Conn, jig.Script(cleanText, append([]string{r.c.Pods}, files...)...)); err != nil {
+		return fmt.Errorf("clean up after flannel on node %s: %w", r.on.Node, err)
+	}
+	want := state(r.c, r.on.Address)
+	for i := range want.Files {
+		if want.Files[i].Path == dropIn {
+			want.Files[i].Restart = []string{docker}
+		}
+	}
+	return linux.Remove(ctx, r.on, want)
+}

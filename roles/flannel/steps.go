@@ -1,0 +1,138 @@
+package flannel
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
+	"github.com/kubeclamp/kubeclamp/roles/etcd/etcdclient"
+)
+
+// run is one Apply or Remove under way.
+type run struct {
+	on      role.Target
+	c       config
+	facts   linux.Facts
+	lease   lease
+	dev     string // interface that carries the overlay
+	address string
+	todo    linux.Todo
+	changes []role.Change
+	done    bool
+}
+
+// read asks the node, in one Exec. The unit's text depends on the answer, not which files there are.
+func (r *run) read(ctx context.Context) error {
+	facts, err := linux.Read(ctx, r.on, state(r.c, r.on.Address), probe())
+	if err != nil {
+		return err
+	}
+	r.facts, r.lease = facts, readLease(facts.Probe["flannel"])
+	return nil
+}
+
+// preflight finds the interface, and refuses what the kernel cannot do.
+func (r *run) preflight(context.Context) (err error) {
+	if r.c.Backend == "wireguard" && !r.lease.Wireguard {
+		return crowbar.Errorf(crowbar.Invalid, "flannel-backend wireguard: the kernel of node %s (%s) has no wireguard: install a kernel that has it, or choose vxlan", r.on.Node, r.facts.Kernel)
+	}
+	r.dev, r.address, err = r.c.underlay(r.lease.Addresses)
+	return err
+}
+
+// plan ends the run if there is nothing to do.
+func (r *run) plan(context.Context) (err error) {
+	if r.todo, err = linux.Plan(state(r.c, r.address), r.facts); err != nil {
+		return err
+	}
+	r.changes = r.todo.Changes
+	r.done = r.todo.Empty() && r.lease.holds(r.c)
+	if r.done || !r.on.DryRun {
+		return nil
+	}
+	for _, s := range r.lease.Stale {
+		r.changes = append(r.changes, role.Change{What: "lease", Name: s, Do: "change"})
+	}
+	if r.lease.Subnet == "" {
+		r.changes = append(r.changes, role.Change{What: "lease", Name: r.c.Pods, Do: "create"})
+	}
+	r.done = true
+	return nil
+}
+
+// agree writes the network config into etcd if there is none, and does not touch another one.
+func (r *run) agree(ctx context.Context) error {
+	to, err := etcdclient.First(ctx, r.on.Conn, r.c.Leaf, r.c.Endpoints...)
+	if err != nil {
+		return fmt.Errorf("flannel's network config: %w", err)
+	}
+	defer to.Close()
+	key, want := r.c.configKey(), r.c.network()
+	ctx, cancel := context.WithTimeout(ctx, etcdclient.Answer)
+	defer cancel()
+	a, err := to.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
+		Then(clientv3.OpPut(key, want)).Else(clientv3.OpGet(key)).Commit()
+	if err != nil {
+		return fmt.Errorf("write flannel's network config %s: %w", key, err)
+	}
+	if a.Succeeded {
+		r.changes = append(r.changes, role.Change{What: "network", Name: key, Do: "create", Diff: want})
+		return nil
+	}
+	if kvs := a.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 && !agrees(string(kvs[0].Value), want) {
+		return crowbar.Errorf(crowbar.Conflict, "flannel's network config in etcd (%s) is %s, and the attribs say %s. Nodes hold leases of it, so it is not replaced: "+
+			"set the attribs back, or unbind flannel from all nodes (the last one deletes it) and bind it again", key, kvs[0].Value, want)
+	}
+	return nil
+}
+
+func (r *run) make(ctx context.Context) error { return linux.Make(ctx, r.on, r.todo) }
+
+// obtain waits for the lease and sees that CNI and Docker have followed it. The unit is active once it has a lease, and
+// has run the script by then; what is stale all the same was changed by hand.
+func (r *run) obtain(ctx context.Context) error {
+	if len(r.lease.Stale) > 0 && r.todo.Empty() {
+		if _, err := jig.Run(ctx, r.on.Conn, jig.Cmd{Argv: []string{script, "apply"}}); err != nil {
+			return fmt.Errorf("hand the lease down on node %s: %w", r.on.Node, err)
+		}
+		for _, s := range r.lease.Stale {
+			r.changes = append(r.changes, role.Change{What: "lease", Name: s, Do: "change"})
+		}
+	}
+	return role.Await(ctx, "a subnet of "+r.c.Pods+" for node "+r.on.Node, 2*time.Minute, func(ctx context.Context) (bool, error) {
+		p := probe()
+		out, err := jig.Run(ctx, r.on.Conn, jig.Script(p.Script, p.Args...))
+		if err != nil {
+			return false, err
+		}
+		r.lease = readLease(out)
+		return r.lease.holds(r.c), r.lacks()
+	})
+}
+
+// lacks says why the lease does not hold.
+func (r *run) lacks() error {
+	switch {
+	case r.lease.Subnet == "":
+		return fmt.Errorf("flannel has no lease yet: see journalctl -u %s", unit)
+	case r.lease.Network != r.c.Pods:
+		return fmt.Errorf("the lease is of %s", r.lease.Network)
+	}
+	return fmt.Errorf("not handed down yet to %s", strings.Join(r.lease.Stale, ", "))
+}
+
+func (r *run) wall() crowbar.Data {
+	dev := backends[r.c.Backend].Device
+	if dev == "" {
+		dev = r.dev
+	}
+	return crowbar.Data{"flannel-subnet": r.lease.Subnet, "flannel-mtu": r.lease.MTU, "flannel-interface": dev,
+		"flannel-backend": r.c.Backend, "flannel-underlay": r.dev + " " + r.address}
+}
