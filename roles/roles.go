@@ -8,6 +8,8 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	clusterpki "github.com/kubeclamp/kubeclamp/roles/cluster-pki"
 	"github.com/kubeclamp/kubeclamp/roles/docker"
+	"github.com/kubeclamp/kubeclamp/roles/etcd"
+	"github.com/kubeclamp/kubeclamp/roles/flannel"
 	k8sconfig "github.com/kubeclamp/kubeclamp/roles/k8s-config"
 	k8smaster "github.com/kubeclamp/kubeclamp/roles/k8s-master"
 	k8sminion "github.com/kubeclamp/kubeclamp/roles/k8s-minion"
@@ -16,6 +18,8 @@ import (
 var table = map[string]func() role.Role{
 	"cluster-pki": clusterpki.New,
 	"docker":      docker.New,
+	"etcd":        etcd.New,
+	"flannel":     flannel.New,
 	"k8s-config":  k8sconfig.New,
 	"k8s-master":  k8smaster.New,
 	"k8s-minion":  k8sminion.New,
