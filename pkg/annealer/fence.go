@@ -1,0 +1,67 @@
+package annealer
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+)
+
+// fence keeps an older attempt of a node-role from changing a node on which a newer one has been: an orphaned plugin, or a
+// daemon that does not know yet that it is no longer the one.
+type fence struct {
+	name    string // of the node-role, never used for another one
+	attempt uint64
+
+	mu     sync.Mutex
+	passed bool
+}
+
+// newFence is the fence of a run; nil where there is nothing to fence.
+func newFence(w *crowbar.Work, jigName string) *fence {
+	if w.Node.System || jigName != "ssh" && jigName != "local" {
+		return nil
+	}
+	// The time is part of the name: a daemon whose state was lost counts from one again.
+	return &fence{name: fmt.Sprintf("%d-%d", w.NodeRole.ID, w.NodeRole.CreatedAt.UnixNano()), attempt: w.Attempt}
+}
+
+// String is what commands find in KUBECLAMP_FENCE.
+func (f *fence) String() string { return f.name + ":" + strconv.FormatUint(f.attempt, 10) }
+
+// fenceScript ends with 75 where a newer attempt has been.
+const fenceScript = `set -eu
+dir=/var/lib/kubeclamp/fence
+mkdir -p "$dir"
+chmod 700 "$dir"
+exec 9>>"$dir/$1.lock"
+flock 9
+have=$(cat "$dir/$1" 2>/dev/null || echo 0)
+if [ "$have" -gt "$2" ]; then echo "$have"; exit 75; fi
+printf '%s\n' "$2" >"$dir/$1.new"
+mv -f "$dir/$1.new" "$dir/$1"
+`
+
+// pass asks the node once.
+func (f *fence) pass(ctx context.Context, on jig.Conn) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.passed {
+		return nil
+	}
+	exit, err := on.Exec(ctx, jig.Script(fenceScript, f.name, strconv.FormatUint(f.attempt, 10)))
+	switch {
+	case err != nil:
+		return fmt.Errorf("fence: %w", err)
+	case exit.Code == 75:
+		return crowbar.Errorf(crowbar.Conflict, "attempt %s is on the node already, this is attempt %d: it may change nothing any more", strings.TrimSpace(string(exit.Stdout)), f.attempt)
+	case exit.Code != 0:
+		return fmt.Errorf("fence: it ended with %d: %s", exit.Code, strings.TrimSpace(string(exit.Stderr)))
+	}
+	f.passed = true
+	return nil
+}

@@ -1,0 +1,170 @@
+package annealer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+)
+
+// recorder is a role's connection: everything that goes over it is written to the run log, and it is fenced before it can
+// change anything.
+type recorder struct {
+	conn  jig.Conn
+	log   *runLog
+	fence *fence
+
+	mu    sync.Mutex
+	execs int
+	cut   error // the link broke
+}
+
+// broken is the error with which the link broke; nil while it holds.
+func (r *recorder) broken() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cut
+}
+
+// saw looks whether an error means that the link is gone.
+func (r *recorder) saw(ctx context.Context, err error) {
+	if err == nil || ctx.Err() != nil || crowbar.KindOf(err) != crowbar.Unavailable {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cut == nil {
+		r.cut = err
+	}
+}
+
+// pass makes sure that no newer attempt has been on the node.
+func (r *recorder) pass(ctx context.Context) error {
+	if r.fence == nil {
+		return nil
+	}
+	err := r.fence.pass(ctx, r.conn)
+	r.saw(ctx, err)
+	return err
+}
+
+// Exec runs a command. The first of a run is a look; from the second on, commands are fenced.
+func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
+	r.mu.Lock()
+	first := r.execs == 0
+	r.execs++
+	r.mu.Unlock()
+	if !first {
+		if err := r.pass(ctx); err != nil {
+			return jig.Exit{}, err
+		}
+	}
+	if r.fence != nil {
+		env := maps.Clone(c.Env)
+		if env == nil {
+			env = map[string]string{}
+		}
+		env["KUBECLAMP_FENCE"] = r.fence.String()
+		c.Env = env
+	}
+	began := time.Now()
+	exit, err := r.conn.Exec(ctx, c)
+	r.saw(ctx, err)
+	r.log.exec(c, exit, err, time.Since(began))
+	return exit, err
+}
+
+// Put writes a file.
+func (r *recorder) Put(ctx context.Context, path string, mode fs.FileMode, from io.Reader) error {
+	if err := r.pass(ctx); err != nil {
+		return err
+	}
+	began := time.Now()
+	counted := &counter{r: from}
+	err := r.conn.Put(ctx, path, mode, counted)
+	if own := counted.failed(); own != nil { // the source broke off, not the link
+		err = fmt.Errorf("put %s: %w", path, own)
+	} else {
+		r.saw(ctx, err)
+	}
+	r.log.step(began, err, "put %s %04o, %d bytes", path, mode.Perm(), counted.bytes())
+	return err
+}
+
+// Get reads a file.
+func (r *recorder) Get(ctx context.Context, path string) (io.ReadCloser, error) {
+	began := time.Now()
+	rc, err := r.conn.Get(ctx, path)
+	r.saw(ctx, err)
+	r.log.step(began, err, "get %s", path)
+	return rc, err
+}
+
+// Dial opens a stream from the node. What it cannot reach is no fault of the link.
+func (r *recorder) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	began := time.Now()
+	c, err := r.conn.Dial(ctx, network, addr)
+	r.log.step(began, err, "dial %s %s", network, addr)
+	return c, err
+}
+
+// Close does nothing: the connection serves the next run as well.
+func (r *recorder) Close() error { return nil }
+
+// counter counts what is read through it, and keeps the error that broke it off.
+type counter struct {
+	r   io.Reader
+	mu  sync.Mutex
+	n   int64
+	err error
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = err
+	}
+	return n, err
+}
+
+func (c *counter) bytes() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
+}
+
+func (c *counter) failed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+func since(t time.Time) time.Duration { return time.Since(t).Round(time.Millisecond) }
+
+// tail is the last part of an output, at most so many bytes and lines.
+func tail(out string, bytes, lines int) string {
+	out = strings.TrimRight(out, "\n")
+	cut := false
+	if len(out) > bytes {
+		out, cut = out[len(out)-bytes:], true
+	}
+	if l := strings.Split(out, "\n"); len(l) > lines {
+		out, cut = strings.Join(l[len(l)-lines:], "\n"), true
+	}
+	if cut {
+		out = "[...] " + out
+	}
+	return out
+}

@@ -1,0 +1,232 @@
+package annealer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+	"github.com/kubeclamp/kubeclamp/pkg/role"
+)
+
+const (
+	linkLosses   = 1 // in a row that are forgiven
+	pluginLosses = 3
+	breather     = time.Second // before what was lost, or could not begin, is tried again
+	finishGrace  = 5 * time.Second
+)
+
+// run is one run of a node-role from Begin to Finish.
+func (a *Annealer) run(ctx context.Context, id crowbar.ID) {
+	w, err := a.Engine.Begin(ctx, id)
+	if err != nil {
+		switch crowbar.KindOf(err) {
+		case crowbar.Conflict, crowbar.NotFound:
+			a.Log.Debug("begin", "error", err)
+		default:
+			a.Log.Warn("begin", "error", err)
+			pause(ctx, breather)
+		}
+		return
+	}
+	out := newTranscript(w)
+	log, err := a.logs.open(id, w.Attempt, out)
+	if err != nil {
+		a.finish(ctx, w, crowbar.Outcome{Failure: fmt.Sprintf("write the run log: %s", err)})
+		return
+	}
+	o := a.work(ctx, w, log)
+	o.Failure, o.Status = out.mask(o.Failure), out.mask(o.Status)
+	for i, c := range o.Changes {
+		o.Changes[i] = out.mask(c)
+	}
+	log.end(o)
+	a.finish(ctx, w, o)
+	log.close()
+	if o.Lost {
+		pause(ctx, breather)
+	}
+}
+
+// finish tries until the state has the outcome, or does not want it any more; after ctx has ended, for a little while.
+func (a *Annealer) finish(ctx context.Context, w *crowbar.Work, o crowbar.Outcome) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(finishGrace, cancel) })()
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, finishGrace) {
+		err := a.Engine.Finish(late, w.NodeRole.ID, w.Attempt, o)
+		switch {
+		case err == nil:
+			return
+		case crowbar.KindOf(err) == crowbar.Conflict || crowbar.KindOf(err) == crowbar.NotFound:
+			a.Log.Warn("a run's outcome came too late", "error", err)
+			return
+		case crowbar.KindOf(err) == crowbar.Invalid && o.Failure == "":
+			o = crowbar.Outcome{Failure: fmt.Sprintf("what role %s gave back cannot be stored: %s", w.Role.Name, err)}
+			continue
+		case late.Err() != nil:
+			a.Log.Warn("a run's outcome was not stored; the next start takes it for lost", "error", err)
+			return
+		}
+		a.Log.Warn("finish", "error", err)
+		pause(late, wait)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// work does the run and says how it ended.
+func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o crowbar.Outcome) {
+	limit := time.Duration(w.Role.Timeout)
+	if limit == 0 {
+		limit = a.Timeout
+	}
+	tooLong := fmt.Errorf("role %s ran longer than its timeout of %s", w.Role.Name, limit)
+	run, cancel := context.WithTimeoutCause(ctx, limit, tooLong)
+	defer cancel()
+	if w.Role.Flags.Destructive && w.Again && !w.Remove {
+		log.line("the role is destructive and has run here before: nothing is done")
+		return crowbar.Outcome{Status: "destructive: not run again"}
+	}
+	r, err := a.Roles(w.Role.Name)
+	if err != nil {
+		return a.judge(ctx, w, nil, fmt.Errorf("role %s: %w", w.Role.Name, err))
+	}
+	name, j, err := a.jig(w)
+	if err != nil {
+		return crowbar.Outcome{Failure: err.Error()}
+	}
+	dialled, node, err := a.reach(run, w, name, j, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			return crowbar.Outcome{Lost: true, Status: "the daemon stopped"}
+		}
+		return crowbar.Outcome{Failure: err.Error(), Status: line(err.Error())}
+	}
+	rec := &recorder{conn: dialled.conn, log: log, fence: newFence(w, name)}
+	status := newStatus(run, a.Engine, w.NodeRole.ID)
+	on := a.target(w, node, rec, log, status)
+	res, err := apply(run, r, on, w.Remove, rec)
+	status.stop()
+	a.conns.put(dialled, rec.broken() != nil)
+	if err != nil && ctx.Err() == nil && run.Err() != nil && errors.Is(context.Cause(run), tooLong) {
+		return crowbar.Outcome{Failure: fmt.Sprintf("%s: %s", tooLong, err), Status: line(tooLong.Error())}
+	}
+	if err != nil {
+		return a.judge(ctx, w, rec.broken(), err)
+	}
+	a.forgive(w.NodeRole.ID)
+	return wellDone(w, res)
+}
+
+func wellDone(w *crowbar.Work, res role.Result) crowbar.Outcome {
+	o := crowbar.Outcome{Wall: res.Wall}
+	for _, c := range res.Changes {
+		o.Changes = append(o.Changes, c.String())
+	}
+	switch {
+	case w.Remove:
+		o.Status = "removed"
+	case len(o.Changes) == 0:
+		o.Status = "nothing to do"
+	case len(o.Changes) == 1:
+		o.Status = "1 change"
+	default:
+		o.Status = fmt.Sprintf("%d changes", len(o.Changes))
+	}
+	return o
+}
+
+// apply calls the role; a panic is a failure like any other. A removal is fenced before its first step: it has no first
+// look that changes nothing.
+func apply(ctx context.Context, r role.Role, on role.Target, remove bool, rec *recorder) (res role.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the role panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if !remove {
+		return r.Apply(ctx, on)
+	}
+	rem, ok := r.(role.Remover)
+	if !ok {
+		on.Logf("the role has no removal: it leaves the node as it is")
+		return res, nil
+	}
+	if err := rec.pass(ctx); err != nil {
+		return res, err
+	}
+	return res, rem.Remove(ctx, on)
+}
+
+func (a *Annealer) target(w *crowbar.Work, node *crowbar.Node, rec *recorder, log *runLog, status *statusLine) role.Target {
+	return role.Target{
+		Node: node.Short(), Address: node.Address, Deployment: w.Deployment.Name, Arch: node.Arch,
+		Attribs: w.Attribs, Peers: w.Peers, First: w.First, Again: w.Again, Conn: rec,
+		Artifacts: &artifacts{from: a.Artifacts, arch: node.Arch, to: rec, log: log},
+		Log: func(format string, args ...any) {
+			text := log.out.mask(fmt.Sprintf(format, args...))
+			log.line("%s", text)
+			status.set(text)
+		},
+	}
+}
+
+// judge says what a failed run counts as. A link that broke is forgiven once in a row, a plugin that went away three times:
+// the run goes back to todo.
+func (a *Annealer) judge(ctx context.Context, w *crowbar.Work, broken, err error) crowbar.Outcome {
+	if ctx.Err() != nil {
+		return crowbar.Outcome{Lost: true, Status: "the daemon stopped"}
+	}
+	o := crowbar.Outcome{Failure: err.Error(), Status: line(err.Error())}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := a.lost[w.NodeRole.ID]
+	switch {
+	case broken != nil:
+		n.link++
+		o.Lost = n.link <= linkLosses
+	case crowbar.KindOf(err) == crowbar.Unavailable:
+		n.plugin++
+		o.Lost = n.plugin <= pluginLosses
+	}
+	if o.Lost {
+		a.lost[w.NodeRole.ID] = n
+	} else {
+		delete(a.lost, w.NodeRole.ID)
+	}
+	return o
+}
+
+func (a *Annealer) forgive(id crowbar.ID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.lost, id)
+}
+
+// jig finds the way to the node: the node's own, else the role's. A phantom has its role's alone.
+func (a *Annealer) jig(w *crowbar.Work) (string, jig.Jig, error) {
+	name := w.Node.Jig
+	if name == "" || w.Node.System {
+		name = w.Role.Jig
+	}
+	j, ok := a.Jigs[name]
+	if !ok {
+		return name, nil, crowbar.Errorf(crowbar.Invalid, "this daemon has no jig %q, by which role %s reaches node %s: start it with that jig, or give the node another", name, w.Role.Name, w.Node.Name)
+	}
+	return name, j, nil
+}
+
+func line(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	return text
+}
