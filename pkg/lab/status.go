@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,17 +14,17 @@ import (
 
 // NodeStatus is what one node is and does now.
 type NodeStatus struct {
-	Name      string   `json:"name"`
-	Suite     string   `json:"suite"`
-	Address   string   `json:"address"`
-	State     string   `json:"state"` // one of the State constants
-	PID       int      `json:"pid,omitempty"`
-	Up        string   `json:"up,omitempty"` // since its last boot
-	Boots     int      `json:"boots"`
-	Ended     string   `json:"ended,omitempty"`  // how it ended the last time
-	Memory    int64    `json:"memory,omitempty"` // bytes of its processes, without the file cache
-	Processes int      `json:"processes,omitempty"`
-	Faults    []string `json:"faults,omitempty"`
+	Name      string     `json:"name"`
+	Suite     string     `json:"suite"`
+	Address   netip.Addr `json:"address"`
+	State     string     `json:"state"` // one of the State constants
+	PID       int        `json:"pid,omitempty"`
+	Up        string     `json:"up,omitempty"` // since its last boot
+	Boots     int        `json:"boots"`
+	Ended     string     `json:"ended,omitempty"`  // how it ended the last time
+	Memory    int64      `json:"memory,omitempty"` // bytes of its processes, without the file cache
+	Processes int        `json:"processes,omitempty"`
+	Faults    []string   `json:"faults,omitempty"`
 }
 
 // Status lists all nodes in the order of their addresses.
@@ -47,7 +48,7 @@ func (l *Lab) Status(ctx context.Context) ([]NodeStatus, error) {
 }
 
 func (l *Lab) status(n nodeRecord) (NodeStatus, error) {
-	out := NodeStatus{Name: n.Name, Suite: n.Suite, Address: nodeAddr(l.cfg.Network, n.Index).String(), State: StateOff}
+	out := NodeStatus{Name: n.Name, Suite: n.Suite, Address: nodeAddr(l.cfg.Network, n.Index), State: StateOff}
 	st, err := l.nodeState(n.Name)
 	if err != nil {
 		return out, err
@@ -103,23 +104,23 @@ func statValue(stat, key string) int64 {
 
 // Node is one node as a cluster's owner would describe it.
 type Node struct {
-	Name    string `json:"name"`
-	Address string `json:"address"`
-	HostKey string `json:"host_key"` // as in an authorized_keys line: "ssh-ed25519 AAAA..."
-	Suite   string `json:"suite"`
+	Name    string     `json:"name"`
+	Address netip.Addr `json:"address"`
+	HostKey string     `json:"host_key"` // as in an authorized_keys line: "ssh-ed25519 AAAA..."
+	Suite   string     `json:"suite"`
 }
 
 // Inventory is how to reach the lab's nodes.
 type Inventory struct {
-	User  string `json:"user"`
-	Key   string `json:"key"`   // path of the private key
-	Admin string `json:"admin"` // this machine's address for the nodes
-	Nodes []Node `json:"nodes"`
+	User  string     `json:"user"`
+	Key   string     `json:"key"`   // path of the private key
+	Admin netip.Addr `json:"admin"` // this machine's address for the nodes
+	Nodes []Node     `json:"nodes"`
 }
 
 // Inventory lists the lab's nodes with their pinned host keys.
 func (l *Lab) Inventory() (Inventory, error) {
-	inv := Inventory{User: "root", Key: l.path("key"), Admin: l.Leg().String()}
+	inv := Inventory{User: "root", Key: l.path("key"), Admin: l.Leg()}
 	rec, err := l.load()
 	if err != nil {
 		return inv, err
@@ -129,7 +130,7 @@ func (l *Lab) Inventory() (Inventory, error) {
 		if err != nil {
 			return inv, err
 		}
-		inv.Nodes = append(inv.Nodes, Node{Name: n.Name, Address: nodeAddr(l.cfg.Network, n.Index).String(), HostKey: key, Suite: n.Suite})
+		inv.Nodes = append(inv.Nodes, Node{Name: n.Name, Address: nodeAddr(l.cfg.Network, n.Index), HostKey: key, Suite: n.Suite})
 	}
 	return inv, nil
 }
