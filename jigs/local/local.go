@@ -57,11 +57,12 @@ func (conn) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { go makeEnd(cmd.Process.Pid); return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 2 * time.Second
-	stdin := &source{Reader: c.Stdin, spoiled: func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }}
+	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	stdin := &source{Reader: c.Stdin, spoiled: kill}
 	if c.Stdin != nil {
 		cmd.Stdin = stdin
 	}
-	out, errOut := &capture{to: c.Stdout}, &capture{to: c.Stderr}
+	out, errOut := &capture{to: c.Stdout, spoiled: kill}, &capture{to: c.Stderr, spoiled: kill}
 	cmd.Stdout, cmd.Stderr = out, errOut
 	err := cmd.Run()
 	if ctx.Err() != nil {
@@ -69,6 +70,9 @@ func (conn) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	}
 	if stdin.err != nil {
 		return jig.Exit{}, fmt.Errorf("input of %s: %w", c.Argv[0], stdin.err)
+	}
+	if bad := errors.Join(out.err, errOut.err); bad != nil {
+		return jig.Exit{}, fmt.Errorf("output of %s: %w", c.Argv[0], bad)
 	}
 	exit := jig.Exit{Stdout: out.buf.Bytes(), Stderr: errOut.buf.Bytes()}
 	return ended(exit, c.Argv[0], err)
@@ -131,14 +135,22 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// capture keeps an output, or hands it to the caller's writer; the command ends when that refuses.
 type capture struct {
-	to  io.Writer
-	buf bytes.Buffer
+	to      io.Writer
+	buf     bytes.Buffer
+	err     error
+	spoiled func()
 }
 
 func (c *capture) Write(p []byte) (int, error) {
 	if c.to != nil {
-		return c.to.Write(p)
+		n, err := c.to.Write(p)
+		if err != nil {
+			c.err = err
+			c.spoiled()
+		}
+		return n, err
 	}
 	if room := maxCapture - c.buf.Len(); room > 0 {
 		c.buf.Write(p[:min(room, len(p))])

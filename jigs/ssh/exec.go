@@ -231,11 +231,11 @@ func (s *session) wait(ctx context.Context, cmd jig.Cmd) (jig.Exit, error) {
 }
 
 // killScript ends a process group: asks, waits two seconds, and makes it.
-const killScript = `kill -TERM -- "-$1" 2>/dev/null; i=0
-while kill -0 -- "-$1" 2>/dev/null; do
-	i=$((i+1)); [ $i -gt 20 ] && { kill -KILL -- "-$1"; break; }
+const killScript = `kill -s TERM -- "-$1"; i=0
+while kill -s 0 -- "-$1" 2>/dev/null; do
+	i=$((i+1)); [ $i -gt 20 ] && { kill -s KILL -- "-$1"; break; }
 	sleep 0.1
-done 2>/dev/null; exit 0`
+done; exit 0`
 
 // kill ends the command on the node, whatever became of its caller, and returns when it is gone (at most 8 s).
 func (s *session) kill() {

@@ -2,8 +2,8 @@ package ssh
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -144,7 +144,8 @@ func (l *link) watch() {
 	}
 }
 
-// open starts a session channel when there is a free slot; shut gives the slot back.
+// open starts a session channel when there is a free slot; shut closes it, and the slot is free when the node has closed
+// it too.
 func (l *link) open(ctx context.Context, slots chan struct{}) (ch ssh.Channel, reqs <-chan *ssh.Request, shut func(), err error) {
 	select {
 	case slots <- struct{}{}:
@@ -160,22 +161,21 @@ func (l *link) open(ctx context.Context, slots chan struct{}) (ch ssh.Channel, r
 	}
 	got := make(chan opened, 1)
 	go func() {
-		ch, reqs, err := l.client.OpenChannel("session", nil)
+		ch, reqs, err := l.channel(ctx)
 		got <- opened{ch, reqs, err}
 	}()
 	select {
 	case o := <-got:
 		if o.err != nil {
 			<-slots
-			return nil, nil, nil, l.openError(o.err)
+			return nil, nil, nil, o.err
 		}
-		var once sync.Once
-		return o.ch, o.reqs, func() { once.Do(func() { o.ch.Close(); <-slots }) }, nil
+		return o.ch, passOn(o.reqs, func() { <-slots }), func() { o.ch.Close() }, nil
 	case <-ctx.Done():
 		go func() {
 			if o := <-got; o.err == nil {
-				go ssh.DiscardRequests(o.reqs)
 				o.ch.Close()
+				ssh.DiscardRequests(o.reqs)
 			}
 			<-slots
 		}()
@@ -183,9 +183,35 @@ func (l *link) open(ctx context.Context, slots chan struct{}) (ch ssh.Channel, r
 	}
 }
 
-func (l *link) openError(err error) error {
-	if l.broken() || strings.Contains(err.Error(), "EOF") {
-		return l.lost(err)
+// channel asks for a session again while the node is out of them: it frees one only when the command's last process has
+// gone, which may be after we heard of its end.
+func (l *link) channel(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, error) {
+	pause := 20 * time.Millisecond
+	for limit := time.Now().Add(openLimit); ; pause = min(2*pause, time.Second) {
+		ch, reqs, err := l.client.OpenChannel("session", nil)
+		if err == nil {
+			return ch, reqs, nil
+		}
+		refused, ok := errors.AsType[*ssh.OpenChannelError](err)
+		if !ok || l.broken() {
+			return nil, nil, l.lost(err)
+		}
+		if ctx.Err() != nil || time.Now().After(limit) {
+			return nil, nil, crowbar.Errorf(crowbar.Unavailable, "open a session to %s: %w: does sshd there allow %d at once (MaxSessions)?", l.to, refused, maxSession+1)
+		}
+		time.Sleep(pause)
 	}
-	return crowbar.Errorf(crowbar.Unavailable, "open a session to %s: %w: does sshd there allow at least %d (MaxSessions)?", l.to, err, maxSession+1)
+}
+
+// passOn passes requests on and calls done after the last.
+func passOn(in <-chan *ssh.Request, done func()) <-chan *ssh.Request {
+	out := make(chan *ssh.Request, 8)
+	go func() {
+		defer done()
+		defer close(out)
+		for r := range in {
+			out <- r
+		}
+	}()
+	return out
 }

@@ -35,6 +35,7 @@ const (
 	dialLimit  = 15 * time.Second // TCP and SSH handshake together
 	beat       = 5 * time.Second  // between keepalives
 	silence    = 15 * time.Second // without a byte from the node, after which it counts as gone
+	openLimit  = 15 * time.Second // during which a node may be out of sessions
 	maxSession = 8                // sessions at once; OpenSSH's MaxSessions is 10, and killing needs one more
 	maxCapture = 16 << 20         // bytes kept of each output
 	maxCommand = 96 << 10         // bytes of one command line

@@ -1,0 +1,19 @@
+package local
+
+import (
+	"testing"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+	"github.com/kubeclamp/kubeclamp/pkg/jig/jigtest"
+)
+
+func TestContract(t *testing.T) {
+	jigtest.Run(t, func(t *testing.T) jig.Conn {
+		c, err := New().Dial(t.Context(), &crowbar.Node{Name: "here"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}, jigtest.Options{Dir: t.TempDir()})
+}
