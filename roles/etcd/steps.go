@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,7 +69,8 @@ func (r *run) sit(ctx context.Context) error {
 		return err
 	}
 	if r.on.DryRun {
-		r.changes, r.done = append(plan.Changes, r.foreseen()...), true
+		r.done = true
+		return r.foresee(plan.Changes)
 	}
 	return nil
 }
@@ -101,19 +103,40 @@ func (r *run) choose(ctx context.Context) error {
 	return err
 }
 
-// foreseen is what a dry run says of the membership.
-func (r *run) foreseen() []role.Change {
-	var out []role.Change
-	say := func(yes bool, what, name, do string) {
-		if yes {
-			out = append(out, role.Change{What: what, Name: name, Do: do})
+// foresee says what the run would do, in its order: the files, the membership, the unit.
+func (r *run) foresee(all []role.Change) error {
+	var files []role.Change
+	if !r.seat.stays() {
+		plan, err := linux.Plan(state(r.c, false), r.facts)
+		if err != nil {
+			return err
+		}
+		files = plan.Changes
+	}
+	r.changes = append(r.changes, files...)
+	r.seated()
+	for _, c := range all {
+		if !slices.Contains(files, c) {
+			r.changes = append(r.changes, c)
 		}
 	}
-	say(r.seat.Aside, "data", r.c.DataDir+"/member", "move")
-	say(r.seat.Remove != 0, "member", r.on.Node, "remove")
-	say(r.seat.Found, "member", r.on.Node, "found")
-	say(r.seat.Join, "member", r.on.Node, "join")
-	return out
+	return nil
+}
+
+// seated notes what the seat changes.
+func (r *run) seated() {
+	if r.seat.Aside {
+		r.changed("data", r.c.DataDir+"/member", "move", "it belongs to no member of this cluster")
+	}
+	if r.seat.Remove != 0 {
+		r.changed("member", r.on.Node, "remove", fmt.Sprintf("%x: its data is gone", r.seat.Remove))
+	}
+	if r.seat.Found {
+		r.changed("member", r.on.Node, "found", r.c.peerURL())
+	}
+	if r.seat.Join {
+		r.changed("member", r.on.Node, "join", r.c.peerURL())
+	}
 }
 
 func (r *run) changed(what, name, do, diff string) {
@@ -148,8 +171,8 @@ func (r *run) enter(ctx context.Context) error {
 	if err := r.halt(ctx); err != nil {
 		return err
 	}
+	r.seated()
 	if r.seat.Found {
-		r.changed("member", r.on.Node, "found", r.c.peerURL())
 		first := []member{{Name: r.c.Name, PeerURLs: []string{r.c.peerURL()}}}
 		return r.put(ctx, firstFile, r.c.bootstrap("new", first))
 	}
@@ -167,7 +190,6 @@ rm -f -- "$2" "$3"
 	aside := ""
 	if r.seat.Aside {
 		aside = "yes"
-		r.changed("data", r.c.DataDir+"/member", "move", "it belongs to no member of this cluster")
 	}
 	if _, err := jig.Run(ctx, r.on.Conn, jig.Script(text, unit, firstFile, idFile, r.c.DataDir, aside)); err != nil {
 		return fmt.Errorf("stop etcd on %s before it joins: %w", r.on.Node, err)
@@ -190,7 +212,6 @@ func (r *run) join(ctx context.Context) error {
 		return err
 	}
 	if r.seat.Remove != 0 {
-		r.changed("member", r.on.Node, "remove", fmt.Sprintf("%x: its data is gone", r.seat.Remove))
 		if err := expel(ctx, to, r.seat.Remove); err != nil {
 			return fmt.Errorf("remove the member of %s whose data is gone: %w", r.on.Node, err)
 		}
@@ -201,7 +222,6 @@ func (r *run) join(ctx context.Context) error {
 		return err
 	}
 	r.me = me.ID
-	r.changed("member", r.on.Node, "join", r.c.peerURL())
 	return errors.Join(r.put(ctx, idFile, me.hex()+"\n"), r.put(ctx, firstFile, r.c.bootstrap("existing", list)))
 }
 

@@ -52,48 +52,76 @@ func (r *run) plan(context.Context) (err error) {
 	if r.todo, err = linux.Plan(state(r.c, r.address), r.facts); err != nil {
 		return err
 	}
-	r.changes = r.todo.Changes
 	r.done = r.todo.Empty() && r.lease.holds(r.c)
-	if r.done || !r.on.DryRun {
-		return nil
-	}
-	for _, s := range r.lease.Stale {
-		r.changes = append(r.changes, role.Change{What: "lease", Name: s, Do: "change"})
-	}
-	if r.lease.Subnet == "" {
-		r.changes = append(r.changes, role.Change{What: "lease", Name: r.c.Pods, Do: "create"})
-	}
-	r.done = true
 	return nil
 }
 
 // agree writes the network config into etcd if there is none, and does not touch another one.
 func (r *run) agree(ctx context.Context) error {
 	to, err := etcdclient.First(ctx, r.on.Conn, r.c.Leaf, r.c.Endpoints...)
+	if err != nil && r.on.DryRun && !r.on.Again { // etcd will be there by then
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("flannel's network config: %w", err)
 	}
 	defer to.Close()
-	key, want := r.c.configKey(), r.c.network()
 	ctx, cancel := context.WithTimeout(ctx, etcdclient.Answer)
 	defer cancel()
-	a, err := to.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
-		Then(clientv3.OpPut(key, want)).Else(clientv3.OpGet(key)).Commit()
+	there, err := r.networkConfig(ctx, to)
 	if err != nil {
-		return fmt.Errorf("write flannel's network config %s: %w", key, err)
+		return fmt.Errorf("flannel's network config %s: %w", r.c.configKey(), err)
 	}
-	if a.Succeeded {
-		r.changes = append(r.changes, role.Change{What: "network", Name: key, Do: "create", Diff: want})
-		return nil
-	}
-	if kvs := a.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 && !agrees(string(kvs[0].Value), want) {
+	if want := r.c.network(); there != "" && !agrees(there, want) {
 		return crowbar.Errorf(crowbar.Conflict, "flannel's network config in etcd (%s) is %s, and the attribs say %s. Nodes hold leases of it, so it is not replaced: "+
-			"set the attribs back, or unbind flannel from all nodes (the last one deletes it) and bind it again", key, kvs[0].Value, want)
+			"set the attribs back, or unbind flannel from all nodes (the last one deletes it) and bind it again", r.c.configKey(), there, want)
+	}
+	if there == "" {
+		r.changes = append(r.changes, role.Change{What: "network", Name: r.c.configKey(), Do: "create", Diff: r.c.network()})
 	}
 	return nil
 }
 
-func (r *run) make(ctx context.Context) error { return linux.Make(ctx, r.on, r.todo) }
+// networkConfig is what etcd holds; "" if it held nothing, and then holds this node's now, unless this is a dry run.
+func (r *run) networkConfig(ctx context.Context, to *clientv3.Client) (string, error) {
+	key := r.c.configKey()
+	none := clientv3.Compare(clientv3.CreateRevision(key), "=", 0)
+	txn := to.Txn(ctx).If(none).Else(clientv3.OpGet(key))
+	if !r.on.DryRun {
+		txn = to.Txn(ctx).If(none).Then(clientv3.OpPut(key, r.c.network())).Else(clientv3.OpGet(key))
+	}
+	a, err := txn.Commit()
+	if err != nil || a.Succeeded {
+		return "", err
+	}
+	if kvs := a.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
+		return string(kvs[0].Value), nil
+	}
+	return "", crowbar.Errorf(crowbar.Conflict, "it was deleted just now: run again")
+}
+
+// make does what was planned; a dry run ends here, and says what the script would do.
+func (r *run) make(ctx context.Context) error {
+	if r.on.DryRun {
+		r.changes, r.done = append(r.changes, r.todo.Changes...), true
+		r.handedDown()
+		return nil
+	}
+	if err := linux.Make(ctx, r.on, r.todo); err != nil {
+		return err
+	}
+	r.changes = append(r.changes, r.todo.Changes...)
+	return nil
+}
+
+// handedDown notes what is stale although nothing else changes: it was changed by hand.
+func (r *run) handedDown() {
+	if r.todo.Empty() {
+		for _, s := range r.lease.Stale {
+			r.changes = append(r.changes, role.Change{What: "lease", Name: s, Do: "change"})
+		}
+	}
+}
 
 // obtain waits for the lease and sees that CNI and Docker have followed it. The unit is active once it has a lease, and
 // has run the script by then; what is stale all the same was changed by hand.
@@ -102,9 +130,7 @@ func (r *run) obtain(ctx context.Context) error {
 		if _, err := jig.Run(ctx, r.on.Conn, jig.Cmd{Argv: []string{script, "apply"}}); err != nil {
 			return fmt.Errorf("hand the lease down on node %s: %w", r.on.Node, err)
 		}
-		for _, s := range r.lease.Stale {
-			r.changes = append(r.changes, role.Change{What: "lease", Name: s, Do: "change"})
-		}
+		r.handedDown()
 	}
 	return role.Await(ctx, "a subnet of "+r.c.Pods+" for node "+r.on.Node, 2*time.Minute, func(ctx context.Context) (bool, error) {
 		p := probe()
