@@ -13,6 +13,7 @@ import (
 	k8sconfig "github.com/kubeclamp/kubeclamp/roles/k8s-config"
 	k8smaster "github.com/kubeclamp/kubeclamp/roles/k8s-master"
 	k8sminion "github.com/kubeclamp/kubeclamp/roles/k8s-minion"
+	nodeprep "github.com/kubeclamp/kubeclamp/roles/node-prep"
 )
 
 var table = map[string]func() role.Role{
@@ -23,6 +24,7 @@ var table = map[string]func() role.Role{
 	"k8s-config":  k8sconfig.New,
 	"k8s-master":  k8smaster.New,
 	"k8s-minion":  k8sminion.New,
+	"node-prep":   nodeprep.New,
 }
 
 // New makes the role of that name; false if none is shipped under it.

@@ -21,7 +21,7 @@ const (
 	unitDir    = "/etc/systemd/system/"
 	sysctlDir  = "/etc/sysctl.d/"
 	moduleDir  = "/etc/modules-load.d/"
-	ourPrefix  = "90-kubeclamp-"
+	ourPrefix  = "zz-kubeclamp-" // last to be read wins
 	reloadMark = "reload:"
 )
 
