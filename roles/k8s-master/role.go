@@ -28,42 +28,57 @@ func (master) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	if err != nil {
 		return role.Result{}, err
 	}
-	have, changes, err := linux.Converge(ctx, on, desired(s), probes()...)
+	want := desired(s)
+	have, err := linux.Read(ctx, on, want, probes()...)
 	if err != nil {
-		return role.Result{}, kube.Explain(ctx, on.Conn, err, apiserver, manager, scheduler)
+		return role.Result{}, err
 	}
-	if len(changes) > 0 || !serves(have) || !granted(have) {
-		more, err := finish(ctx, on, s, granted(have))
+	todo, err := linux.Plan(want, have)
+	if err != nil {
+		return role.Result{}, err
+	}
+	url := "https://" + net.JoinHostPort(s.Address, strconv.Itoa(s.Port))
+	r := role.Result{Changes: todo.Changes, Wall: map[string]any{"k8s-master-url": url, "k8s-version": have.Artifacts["kubernetes/kube-apiserver"].Version}}
+	switch {
+	case on.DryRun && !granted(have):
+		r.Changes = append(r.Changes, made)
+	case on.DryRun || todo.Empty() && serves(have) && granted(have):
+	default:
+		more, err := change(ctx, on, s, todo, serves(have))
 		if err != nil {
 			return role.Result{}, kube.Explain(ctx, on.Conn, err, apiserver, manager, scheduler)
 		}
-		changes = append(changes, more...)
+		r.Changes = append(r.Changes, more...)
 	}
-	url := "https://" + net.JoinHostPort(s.Address, strconv.Itoa(s.Port))
-	return role.Result{Changes: changes, Wall: map[string]any{"k8s-master-url": url, "k8s-version": have.Artifacts["kubernetes/kube-apiserver"].Version}}, nil
+	return r, nil
 }
 
-// finish waits for the three programs and makes the binding; a dry run only says so.
-func finish(ctx context.Context, on role.Target, s settings, granted bool) ([]role.Change, error) {
-	made := []role.Change{{What: "clusterrolebinding", Name: rule, Do: "create"}}
-	if on.DryRun {
-		if granted {
-			return nil, nil
-		}
-		return made, nil
-	}
+var made = role.Change{What: "clusterrolebinding", Name: rule, Do: "create"}
+
+// change does what is to be done, in turn with the other masters if this one serves, waits for the three programs, and
+// makes the binding.
+func change(ctx context.Context, on role.Target, s settings, todo linux.Todo, serves bool) ([]role.Change, error) {
 	api, err := administrator(on, s)
 	if err != nil {
 		return nil, err
 	}
 	defer api.Close()
+	if serves && restarts(todo.Changes) {
+		if err := takeTurn(ctx, on, api); err != nil {
+			return nil, err
+		}
+		defer giveTurn(context.WithoutCancel(ctx), on, api)
+	}
+	if err := linux.Make(ctx, on, todo); err != nil {
+		return nil, err
+	}
 	if err := awaitAll(ctx, on, s, api); err != nil {
 		return nil, err
 	}
 	if changed, err := grant(ctx, api); err != nil || !changed {
 		return nil, err
 	}
-	return made, nil
+	return []role.Change{made}, nil
 }
 
 // Check says what Apply would do.

@@ -1,22 +1,23 @@
 # Takes off what the kubelet and kube-proxy made on the node while they ran. $1: names of our images, one a line.
-# Both are stopped here first, so that nothing is made again.
+# All three units are stopped here first, so that nothing is made again.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 have() { command -v "$1" >/dev/null 2>&1; }
-for u in kubelet kube-proxy; do
+for u in kubelet kube-proxy kubeclamp-lb; do
 	[ "$(systemctl show -p LoadState --value "$u")" = not-found ] || systemctl stop "$u" || exit 1
 done
 
-k() { ctr --connect-timeout 5s --timeout 60s -n k8s.io "$@"; }
+k() { ctr --connect-timeout 5s --timeout 60s -n k8s.io "$@" 2>/dev/null; }
 if have ctr && [ -S /run/containerd/containerd.sock ]; then
 	for t in $(k tasks ls -q); do
-		k tasks kill -s KILL -a "$t" >/dev/null 2>&1
+		k tasks kill -s KILL -a "$t" >/dev/null
 	done
 	for c in $(k containers ls -q); do
 		k tasks delete -f "$c" >/dev/null 2>&1
 		k containers delete "$c" >/dev/null 2>&1
 	done
-	printf '%s\n' "$1" | while read -r i; do
-		[ -z "$i" ] || k images delete "$i" >/dev/null 2>&1
+	printf '%s\n' "$1" | while read -r i; do # the engine knows each under its name and under its digest
+		d=$(k images ls "name==$i" | awk 'NR == 2 { print $3 }')
+		[ -z "$d" ] || for r in $(k images ls -q "target.digest==$d"); do k images delete "$r" >/dev/null 2>&1; done
 	done
 fi
 
@@ -33,5 +34,6 @@ for n in /run/netns/cni-*; do
 	umount -l -- "$n" 2>/dev/null
 	rm -f -- "$n"
 done
-rm -rf --one-file-system /var/lib/cni/networks /var/lib/cni/results /var/log/pods /var/log/containers /var/lib/kube-proxy
+rm -rf --one-file-system /var/lib/cni/networks /var/lib/cni/results /var/log/pods /var/log/containers /var/lib/kube-proxy \
+	/var/lib/kubeclamp/images /var/lib/kubeclamp-lb /var/lib/private/kubeclamp-lb
 rm -rf --one-file-system /var/lib/kubelet 2>/dev/null || find /var/lib/kubelet -mindepth 1 -xdev -delete
