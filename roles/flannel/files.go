@@ -34,7 +34,8 @@ After=` + unit + `
 
 [Service]
 EnvironmentFile=-` + dockerEnv + `
-ExecStartPost=-` + script + ` docker
+ExecStartPre=-` + script + ` docker-starts
+ExecStartPost=-` + script + ` docker-started
 `
 
 func (c config) unitText(address string) string {

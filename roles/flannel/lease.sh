@@ -111,11 +111,14 @@ apply)
 		accept
 	fi
 	;;
-docker) # docker.service has started
+docker-starts) # the engine may have been exchanged since the lease came
+	write "$docker" "$(docker_text)" || :
+	;;
+docker-started)
 	accept
 	;;
 *)
-	echo "usage: $0 [apply|check|docker]" >&2
+	echo "usage: $0 [apply|check|docker-starts|docker-started]" >&2
 	exit 2
 	;;
 esac
