@@ -46,7 +46,8 @@ func serve(t testing.TB, more ...string) *sshd {
 	_ = os.MkdirAll("/run/sshd", 0o755)
 	d.port = freePort(t)
 	conf := append([]string{fmt.Sprintf("ListenAddress 127.0.0.1:%d", d.port), "HostKey " + d.dir + "/host", "AuthorizedKeysFile " + d.dir + "/authorized",
-		"PidFile none", "StrictModes no", "UsePAM no", "PermitRootLogin yes", "PasswordAuthentication no"}, more...)
+		"PidFile none", "StrictModes no", "UsePAM no", "PermitRootLogin yes", "PasswordAuthentication no",
+		"SetEnv SHLVL=2"} // bash then leaves the tester's own ~/.bashrc alone, more...)
 	if err := os.WriteFile(filepath.Join(d.dir, "conf"), []byte(strings.Join(conf, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
