@@ -77,7 +77,7 @@ func Set(s *crowbar.Snapshot, carrier crowbar.Object, a *crowbar.Attrib, value a
 		n.Hint = with(c.Hint, a.Map, value)
 		return []crowbar.Change{{Put: &n}}, nil
 	case *crowbar.Deployment:
-		dr := s.DeploymentRoleOf(home(s, c.ID, a.Role), a.Role)
+		dr := s.DeploymentRoleOf(c.ID, a.Role)
 		if dr == nil {
 			return nil, crowbar.Errorf(crowbar.NotFound, "set attrib %q: its role is not in deployment %q: bind it first", a.Name, c.Name)
 		}

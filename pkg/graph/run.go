@@ -9,13 +9,15 @@ import (
 // Runnable is what may begin now: at most one node-role a node, removals first, then lowest cohort first.
 func Runnable(s *crowbar.Snapshot) []*crowbar.NodeRole {
 	var waiting []*crowbar.NodeRole
+	v := viewOf(s)
 	for nr := range s.NodeRoles() {
 		if nr.State == crowbar.Todo {
 			waiting = append(waiting, nr)
 		}
+		v.note(nr)
 	}
+	v.whole = true
 	slices.SortStableFunc(waiting, soonest)
-	v := viewOf(s)
 	var out []*crowbar.NodeRole
 	for _, nr := range waiting {
 		if v.hindrance(nr) == "" {
@@ -91,6 +93,9 @@ func Finish(s *crowbar.Snapshot, id crowbar.ID, attempt uint64, o crowbar.Outcom
 	case nr.Removing && !removed: // unbound while it was applied
 		d.edit(id, func(nr *crowbar.NodeRole) { nr.Failure = "" })
 		d.rest(id)
+	case o.Failure != "" && !removed && d.unfounded(nr):
+		d.edit(id, func(nr *crowbar.NodeRole) { nr.Failure = o.Failure })
+		d.rest(id)
 	case o.Failure != "":
 		d.fail(id, o.Status, o.Failure)
 	case removed:
@@ -130,11 +135,17 @@ func (d *draft) applied(was *crowbar.NodeRole, o crowbar.Outcome) {
 		nr.State, nr.Status, nr.Failure, nr.Owner = crowbar.Active, o.Status, "", ""
 		nr.Wall, nr.RunCount = o.Wall, nr.RunCount+1
 	})
-	n := d.s.Node(nr.Node)
-	if n == nil || !n.Alive || !ready(d.s, nr) {
+	if d.unfounded(nr) {
 		d.rest(nr.ID)
 	}
 	d.wake(nr.ID, news)
+}
+
+// unfounded says that what a run found out is not worth much: while it ran, its node went away, or a parent that must run
+// before it.
+func (d *draft) unfounded(nr *crowbar.NodeRole) bool {
+	n := d.s.Node(nr.Node)
+	return n == nil || !n.Alive || !ready(d.s, nr)
 }
 
 // Orphans takes runs of other owners for lost: back to TODO, or, for a destructive role, to ERROR for a person to look at.

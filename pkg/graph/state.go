@@ -66,10 +66,10 @@ func (d *draft) fail(id crowbar.ID, status, failure string) {
 	}
 	seen := map[crowbar.ID]bool{}
 	for todo := []crowbar.ID{id}; len(todo) > 0; {
-		one := todo[len(todo)-1]
+		one := d.s.NodeRole(todo[len(todo)-1])
 		todo = todo[:len(todo)-1]
-		for _, c := range d.s.Children(one) {
-			if seen[c.ID] || c.Removing {
+		for _, c := range d.s.Children(one.ID) {
+			if seen[c.ID] || c.Removing || !holdsBack(one, c) {
 				continue
 			}
 			seen[c.ID] = true

@@ -54,12 +54,13 @@ func (d *draft) unbind(nr, asked *crowbar.NodeRole) error {
 	return nil
 }
 
-// standIn says that a child has a peer of the parent as well.
+// standIn says that a child has a peer of the parent as well, and one that is not merely proposed.
 func (d *draft) standIn(child, parent *crowbar.NodeRole) bool {
 	r := d.s.Role(parent.Role)
 	return r != nil && r.Flags.Cluster && slices.ContainsFunc(child.Parents, func(l crowbar.Link) bool {
 		p := d.s.NodeRole(l.ID)
-		return p != nil && p.ID != parent.ID && p.Role == parent.Role && !p.Removing
+		return p != nil && p.ID != parent.ID && p.Role == parent.Role && !p.Removing &&
+			(p.State != crowbar.Proposed || child.State == crowbar.Proposed)
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 type view struct {
 	s        *crowbar.Snapshot
 	nodes    map[crowbar.ID]*use
+	whole    bool // every node-role has been noted
 	running  map[semaphore][]*crowbar.NodeRole
 	sharing  map[string][]*crowbar.Role // exclusive -> roles that name it
 	founders map[team]crowbar.ID        // 0 = anybody may begin
@@ -94,19 +95,31 @@ func (v *view) use(node crowbar.ID) *use {
 	u := v.nodes[node]
 	if u == nil {
 		u = &use{}
-		for _, nr := range v.s.NodeRolesOn(node) {
-			switch nr.State {
-			case crowbar.Transition:
-				u.running = nr
-			case crowbar.Error:
-				if u.failed == nil {
-					u.failed = nr
-				}
+		v.nodes[node] = u
+		if !v.whole {
+			for _, nr := range v.s.NodeRolesOn(node) {
+				v.note(nr)
 			}
 		}
-		v.nodes[node] = u
 	}
 	return u
+}
+
+// note remembers a node-role that keeps others on its node from running.
+func (v *view) note(nr *crowbar.NodeRole) {
+	if nr.State != crowbar.Transition && nr.State != crowbar.Error {
+		return
+	}
+	u := v.nodes[nr.Node]
+	if u == nil {
+		u = &use{}
+		v.nodes[nr.Node] = u
+	}
+	if nr.State == crowbar.Transition {
+		u.running = nr
+	} else if u.failed == nil {
+		u.failed = nr
+	}
 }
 
 // holders is what runs under an exclusive in a deployment.
