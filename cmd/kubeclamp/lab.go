@@ -23,18 +23,20 @@ import (
 
 // labFlags say which lab a command means.
 type labFlags struct {
-	dir, name, network string
+	a                          *app
+	dir, name, network, images string
 }
 
-func newLabCommand() *cobra.Command {
-	f := &labFlags{}
+func newLabCommand(a *app) *cobra.Command {
+	f := &labFlags{a: a}
 	cmd := &cobra.Command{
 		Use:   "lab",
-		Short: "Nodes to try a cluster on: many servers on this one machine",
-		Long: `Nodes to try a cluster on: many servers on this one machine, each with its own systemd, sshd, disk and network.
+		Short: "A cluster to try, with all its servers on this one machine",
+		Long: `A cluster to try, with all its servers on this one machine, each with its own systemd, sshd, disk and network.
 
   kubeclamp lab prepare             install the Debian packages that the lab needs
-  kubeclamp lab up --count 5        five nodes n1..n5, Debian 12 and 13 by turns
+  kubeclamp lab up --count 5        five nodes n1..n5, Debian 12 and 13 by turns, and a cluster on them
+  kubeclamp lab proof               show again that it is one
   kubeclamp lab ssh n1              a shell on one
   kubeclamp lab fault freeze n2     make one hang
   kubeclamp lab down                nothing is left, but the images for the next time`,
@@ -43,10 +45,11 @@ func newLabCommand() *cobra.Command {
 	}
 	p := cmd.PersistentFlags()
 	p.StringVar(&f.dir, "dir", ".lab", "folder of the lab: images, keys, disks, state")
+	p.StringVar(&f.images, "image-cache", "", "folder of the node images (default: images in the lab's folder)")
 	p.StringVar(&f.name, "name", "", "prefix of the lab's network namespaces, links and control groups (default "+lab.DefaultName+")")
 	p.StringVar(&f.network, "network", "", "IPv4 network of the nodes (default "+lab.Network+")")
 	cmd.AddCommand(f.upCommand(), f.downCommand(), f.statusCommand(), f.sshCommand(), f.faultCommand(), f.powerCommand(), f.inventoryCommand(),
-		f.checkCommand(), f.prepareCommand(), labInsideCommand())
+		f.checkCommand(), f.prepareCommand(), f.daemonCommand(), f.proofCommand(), labInsideCommand())
 	return cmd
 }
 
@@ -56,7 +59,7 @@ func labInsideCommand() *cobra.Command {
 
 // open gives the lab that the flags mean, and the end of its progress display.
 func (f *labFlags) open(out io.Writer) (*lab.Lab, func(), error) {
-	cfg := lab.Config{Dir: f.dir, Name: f.name}
+	cfg := lab.Config{Dir: f.dir, Name: f.name, Images: f.images}
 	if f.network != "" {
 		p, err := netip.ParsePrefix(f.network)
 		if err != nil {
@@ -165,9 +168,11 @@ func (f *labFlags) upCommand() *cobra.Command {
 	var count int
 	var suites []string
 	var memory, disk string
+	var nodesOnly bool
+	c := &labClusterFlags{}
 	cmd := &cobra.Command{
 		Use:   "up [NAME[:SUITE]...]",
-		Short: "Make nodes and switch them on; those that are there stay as they are",
+		Short: "Make nodes, converge a cluster on them, and prove it; what is there already stays as it is",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want, err := labSpecs(count, args, suites, memory, disk)
 			if err != nil {
@@ -177,14 +182,20 @@ func (f *labFlags) upCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer end()
-			return l.Up(cmd.Context(), want...)
+			err = l.Up(cmd.Context(), want...)
+			end()
+			if err != nil || nodesOnly {
+				return err
+			}
+			return f.a.labUp(cmd, l, c)
 		},
 	}
 	cmd.Flags().IntVar(&count, "count", 5, "how many nodes, where no names are given")
 	cmd.Flags().StringSliceVar(&suites, "suites", lab.Suites(), "Debian releases of unnamed nodes, by turns")
 	cmd.Flags().StringVar(&memory, "memory", "", "memory of each new node, such as 2G (default: no limit)")
 	cmd.Flags().StringVar(&disk, "disk", "", "size of each new node's own disk, such as 8G (default: a folder on this machine's disk)")
+	cmd.Flags().BoolVar(&nodesOnly, "nodes-only", false, "only make the nodes; no cluster")
+	c.add(cmd)
 	return cmd
 }
 
@@ -198,6 +209,9 @@ func (f *labFlags) downCommand() *cobra.Command {
 				return err
 			}
 			defer end()
+			if err := stopLabCluster(cmd.Context(), l, cmd.ErrOrStderr()); err != nil {
+				return err
+			}
 			return l.Down(cmd.Context(), purge)
 		},
 	}

@@ -105,6 +105,6 @@ Exit codes: 0 done, 1 failed, 2 there are differences (plan --detailed-exitcode)
 	root.AddCommand(a.nodesCommand(), a.deploymentsCommand(), a.nodeRolesCommand(), a.objectsCommand("roles", crowbar.KindRole),
 		a.objectsCommand("attribs", crowbar.KindAttrib), a.objectsCommand("barclamps", crowbar.KindBarclamp), a.objectsCommand("runs", crowbar.KindRun),
 		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(),
-		a.statusCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), newLabCommand())
+		a.statusCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), newLabCommand(a))
 	return root
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -118,3 +119,27 @@ type rawJSON []byte
 
 // MarshalJSON gives it as it is.
 func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
+
+func (a *app) reportCommand() *cobra.Command {
+	var since string
+	cmd := &cobra.Command{Use: "report", Short: "Where the time of the last runs went: by role, and the critical path", Args: cobra.NoArgs,
+		RunE: a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) error {
+			from := time.Time{}
+			if since != "" {
+				var err error
+				if from, err = time.Parse(time.RFC3339Nano, since); err != nil {
+					return usage("--since: want a time such as 2026-01-31T12:00:00Z: %v", err)
+				}
+			}
+			rep, err := c.Report(cmd.Context(), d, from)
+			if err != nil {
+				return err
+			}
+			if a.output != "table" {
+				return a.print(cmd.OutOrStdout(), rep, "", nil)
+			}
+			return printReport(cmd.OutOrStdout(), d, rep)
+		})}
+	cmd.Flags().StringVar(&since, "since", "", "only runs that began at or after this time (RFC 3339)")
+	return cmd
+}

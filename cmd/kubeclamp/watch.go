@@ -167,10 +167,10 @@ func summarise(w io.Writer, s crowbar.Status, rep crowbar.Report, wall time.Dura
 		_, err := fmt.Fprintf(w, "deployment %s: nothing to do; %d runs in %s\n", s.Deployment, len(rep.Runs), wall.Round(10*time.Millisecond))
 		return err
 	}
-	return printReport(w, s.Deployment, rep, wall)
+	return printReport(w, s.Deployment, rep)
 }
 
-func printReport(w io.Writer, deployment string, rep crowbar.Report, wall time.Duration) error {
+func printReport(w io.Writer, deployment string, rep crowbar.Report) error {
 	type sum struct {
 		runs          int
 		longest, all_ time.Duration

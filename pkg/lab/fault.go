@@ -275,14 +275,11 @@ func dropRules(dropped map[string][]string) string {
 // applyDisk fills what is left of the node's own disk, or gives it back. The way there is through the node's init: the
 // disk is mounted in its namespace only.
 func (l *Lab) applyDisk(n nodeRecord, f faults) error {
-	p, err := l.initOf(n.Name)
-	if err != nil || n.Disk == 0 {
+	pid, err := l.initOf(n.Name)
+	if err != nil || n.Disk == 0 || pid == 0 {
 		return err
 	}
-	if !p.alive() {
-		return nil
-	}
-	path := fmt.Sprintf("/proc/%d/root/var/lib/docker/%s", p.PID, fillFile)
+	path := fmt.Sprintf("/proc/%d/root/var/lib/docker/%s", pid, fillFile)
 	if !f.DiskFull {
 		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 			return err
@@ -304,13 +301,24 @@ func (l *Lab) applyDisk(n nodeRecord, f faults) error {
 	return nil
 }
 
-func (l *Lab) initOf(name string) (process, error) {
-	var p process
-	err := readJSON(filepath.Join(l.nodeDir(name), "init.json"), &p)
-	if os.IsNotExist(err) {
-		return p, nil
+// initOf is the pid of the node's init, 0 if it is not running. A recorded pid counts only while it is in the node's groups.
+func (l *Lab) initOf(name string) (int, error) {
+	var pid int
+	if err := readJSON(filepath.Join(l.nodeDir(name), "init.json"), &pid); os.IsNotExist(err) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
 	}
-	return p, err
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return 0, nil // ended
+	}
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(strings.TrimSpace(line)+"/", "/"+l.cfg.Name+"/"+name+"/") {
+			return pid, nil
+		}
+	}
+	return 0, nil
 }
 
 // The ways to switch a node.
@@ -364,11 +372,11 @@ func (l *Lab) power(ctx context.Context, verb string, n nodeRecord) error {
 
 // powerOff kills the node's init and waits for the supervisor to clear up; without a supervisor it clears up itself.
 func (l *Lab) powerOff(ctx context.Context, n nodeRecord) error {
-	p, err := l.initOf(n.Name)
+	pid, err := l.initOf(n.Name)
 	if err != nil {
 		return err
 	}
-	if err := p.kill(syscall.SIGKILL); err != nil {
+	if err := kill(pid, syscall.SIGKILL); err != nil {
 		return err
 	}
 	if err := l.freezeNode(n, false); err != nil { // a frozen node dies when it thaws
@@ -387,7 +395,7 @@ func (l *Lab) powerOff(ctx context.Context, n nodeRecord) error {
 // ask sends systemd the real-time signals that mean power-off and reboot.
 func (l *Lab) ask(ctx context.Context, verb string, n nodeRecord) error {
 	const rtmin = 34
-	p, err := l.initOf(n.Name)
+	pid, err := l.initOf(n.Name)
 	if err != nil {
 		return err
 	}
@@ -395,11 +403,11 @@ func (l *Lab) ask(ctx context.Context, verb string, n nodeRecord) error {
 	if err != nil {
 		return err
 	}
-	if !p.alive() || !st.Supervisor.alive() {
+	if pid == 0 || !st.Supervisor.alive() {
 		return crowbar.Errorf(crowbar.Conflict, "it is off already")
 	}
 	if verb == PowerReset {
-		if err := p.kill(rtmin + 5); err != nil {
+		if err := kill(pid, rtmin + 5); err != nil {
 			return err
 		}
 		return await(ctx, 2*time.Minute, "reboot", func() bool {
@@ -407,8 +415,19 @@ func (l *Lab) ask(ctx context.Context, verb string, n nodeRecord) error {
 			return err == nil && now.Boots > st.Boots
 		})
 	}
-	if err := p.kill(rtmin + 4); err != nil {
+	if err := kill(pid, rtmin + 4); err != nil {
 		return err
 	}
 	return await(ctx, 2*time.Minute, "shutdown", func() bool { return !st.Supervisor.alive() })
+}
+
+// kill signals a process that may have ended already; 0 is none.
+func kill(pid int, sig syscall.Signal) error {
+	if pid == 0 {
+		return nil
+	}
+	if err := syscall.Kill(pid, sig); err != nil && err != syscall.ESRCH {
+		return err
+	}
+	return nil
 }

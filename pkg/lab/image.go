@@ -20,16 +20,16 @@ import (
 // typicalBuild is how long an image takes when this machine has not built one yet.
 const typicalBuild = 75 * time.Second
 
-// ensureImage gives the folder name of a suite's image, which it builds unless it is there.
+// ensureImage gives the folder of a suite's image, which it builds unless it is there.
 func (l *Lab) ensureImage(ctx context.Context, suite string) (string, error) {
 	kernel, config, err := kernelFacts()
 	if err != nil {
 		return "", fmt.Errorf("image of %s: %w", suite, err)
 	}
 	name := suite + "-" + recipeHash(suite, kernel, config)
-	dir := l.path("images", name)
+	dir := l.imagePath(name)
 	if _, err := os.Stat(dir); err == nil {
-		return name, nil
+		return dir, nil
 	}
 	start := time.Now()
 	if err := l.buildImage(ctx, suite, dir, imageFiles(kernel, config)); err != nil {
@@ -37,18 +37,18 @@ func (l *Lab) ensureImage(ctx context.Context, suite string) (string, error) {
 	}
 	took := time.Since(start)
 	l.tell("image "+suite, "built in %.0f s", took.Seconds())
-	return name, os.WriteFile(l.path("images", suite+".seconds"), []byte(strconv.Itoa(int(took.Seconds()))), 0o600)
+	return dir, os.WriteFile(l.imagePath(suite+".seconds"), []byte(strconv.Itoa(int(took.Seconds()))), 0o600)
 }
 
 func (l *Lab) buildImage(ctx context.Context, suite, dir string, files []imageFile) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
-	old, err := filepath.Glob(l.path("images", "."+suite+"-*")) // left by a build that was killed
+	old, err := filepath.Glob(l.imagePath("." + suite + "-*")) // left by a build that was killed
 	if err != nil {
 		return err
 	}
-	tmp := l.path("images", "."+filepath.Base(dir))
+	tmp := l.imagePath("." + filepath.Base(dir))
 	for _, d := range append(old, tmp) {
 		if err := os.RemoveAll(d); err != nil {
 			return err
@@ -152,7 +152,7 @@ func (l *Lab) follow(suite string, talk io.Reader) (last []string) {
 }
 
 func (l *Lab) expected(suite string) time.Duration {
-	b, err := os.ReadFile(l.path("images", suite+".seconds"))
+	b, err := os.ReadFile(l.imagePath(suite + ".seconds"))
 	if err != nil {
 		return typicalBuild
 	}

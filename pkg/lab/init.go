@@ -59,7 +59,8 @@ func (l *Lab) becomeInit(n nodeRecord) error {
 	return fmt.Errorf("boot %s: run /sbin/init: %w", n.Name, syscall.Exec("/sbin/init", []string{"/sbin/init"}, env))
 }
 
-// recordInit notes the node's init as the machine sees it: /proc is still the machine's.
+// recordInit notes the node's init as the machine sees it: /proc is still the machine's. Its start time would be useless:
+// this process lives in another time.
 func (l *Lab) recordInit(n nodeRecord) error {
 	link, err := os.Readlink("/proc/self")
 	if err != nil {
@@ -69,11 +70,7 @@ func (l *Lab) recordInit(n nodeRecord) error {
 	if err != nil {
 		return err
 	}
-	p, err := findProcess(pid)
-	if err != nil {
-		return err
-	}
-	return writeJSON(filepath.Join(l.nodeDir(n.Name), "init.json"), p)
+	return writeJSON(filepath.Join(l.nodeDir(n.Name), "init.json"), pid)
 }
 
 func mount(src, dst, fstype string, flags uintptr, data string) error {
@@ -107,7 +104,7 @@ func (l *Lab) mountDisk(n nodeRecord, root string) error {
 			return err
 		}
 	}
-	opts := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", l.path("images", n.Image), filepath.Join(disk, "up"), filepath.Join(disk, "work"))
+	opts := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", n.Image, filepath.Join(disk, "up"), filepath.Join(disk, "work"))
 	if err := mount(n.Name, root, "overlay", 0, opts); err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ func Suites() []string { return []string{"bookworm", "trixie"} }
 // Config says where a lab lives and what it is called.
 type Config struct {
 	Dir      string         // images, keys, node disks and state; kept private (0700)
+	Images   string         // folder of the node images, which several labs may share; "" = images in Dir
 	Name     string         // prefix of network namespaces, links and cgroups; at most 7 characters. "" = DefaultName
 	Network  netip.Prefix   // the nodes' IPv4 network, /24 or wider; zero = Network
 	Self     []string       // command line that reaches Inside; nil = this program with "lab inside"
@@ -76,7 +77,7 @@ type record struct {
 type nodeRecord struct {
 	NodeSpec
 	Index int    `json:"index"` // from 1; gives address and MAC
-	Image string `json:"image"` // folder name below Dir/images
+	Image string `json:"image"` // its folder
 }
 
 // savedValue is a kernel setting of the machine that the lab raised and puts back.
@@ -99,6 +100,11 @@ func Open(cfg Config) (*Lab, error) {
 		return nil, fmt.Errorf("open lab in %s: %w", cfg.Dir, err)
 	}
 	cfg.Dir = dir
+	if cfg.Images != "" {
+		if cfg.Images, err = filepath.Abs(cfg.Images); err != nil {
+			return nil, fmt.Errorf("open lab in %s: %w", cfg.Dir, err)
+		}
+	}
 	l := &Lab{cfg: cfg, log: cfg.Log}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -134,6 +140,14 @@ func Open(cfg Config) (*Lab, error) {
 
 // Dir is the lab's folder.
 func (l *Lab) Dir() string { return l.cfg.Dir }
+
+// imagePath is a place in the folder of images.
+func (l *Lab) imagePath(name string) string {
+	if l.cfg.Images != "" {
+		return filepath.Join(l.cfg.Images, name)
+	}
+	return l.path("images", name)
+}
 
 // Network is the nodes' network.
 func (l *Lab) Network() netip.Prefix { return l.cfg.Network }

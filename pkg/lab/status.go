@@ -61,11 +61,11 @@ func (l *Lab) status(n nodeRecord) (NodeStatus, error) {
 	if st.State == StateFailed {
 		out.State = StateFailed
 	}
-	p, err := l.initOf(n.Name)
-	if err != nil || !st.Supervisor.alive() || !p.alive() {
+	pid, err := l.initOf(n.Name)
+	if err != nil || !st.Supervisor.alive() || pid == 0 {
 		return out, err
 	}
-	out.State, out.PID, out.Up = StateRunning, p.PID, time.Since(st.Since).Round(time.Second).String()
+	out.State, out.PID, out.Up = StateRunning, pid, time.Since(st.Since).Round(time.Second).String()
 	for _, g := range l.groups(n.Name) {
 		readGroup(g, &out)
 	}

@@ -1,0 +1,396 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeclamp/kubeclamp/pkg/client"
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/lab"
+)
+
+// labDeployment is the name of the deployment that 'lab up' makes.
+const labDeployment = "lab"
+
+// labCluster says which roles go where: the first nodes are masters with etcd, the first two of those serve the pool's
+// name, and every node runs pods. The admin host is a node as well; its proxy is the nodes' one way out.
+func labCluster(inv lab.Inventory, network netip.Prefix, masters int) crowbar.Cluster {
+	c := crowbar.Cluster{Deployment: labDeployment, Attribs: map[string]any{"node-network": network.Masked().String()}}
+	c.Nodes = append(c.Nodes, crowbar.ClusterNode{Name: "admin", Address: inv.Admin.String(), Admin: true, Jig: "local", Roles: []string{"proxy-server"}})
+	for i, n := range inv.Nodes {
+		cn := crowbar.ClusterNode{Name: n.Name, Address: n.Address.String(), SSH: crowbar.ClusterSSH{User: inv.User, HostKey: n.HostKey}}
+		if i < masters {
+			cn.Roles = append(cn.Roles, "etcd", "k8s-master")
+		}
+		if i == 1 || i == len(inv.Nodes)-1 {
+			cn.Roles = append(cn.Roles, "dns-pool") // one beside a master, one not where there are workers
+		}
+		cn.Roles = append(cn.Roles, "k8s-minion")
+		if i == 0 {
+			cn.Roles = append(cn.Roles, "k8s-addons", "k8s-ready")
+		}
+		c.Nodes = append(c.Nodes, cn)
+	}
+	return c
+}
+
+// labDaemon is the daemon of a lab: its data, and how it is started and stopped.
+type labDaemon struct {
+	dir       string // of the lab
+	artifacts string // cache of the catalogue
+	key       string // ssh key of the nodes
+	address   string // this machine's on the nodes' network; the pool's name is answered there
+}
+
+func (d labDaemon) data() string    { return filepath.Join(d.dir, "daemon") }
+func (d labDaemon) pidFile() string { return filepath.Join(d.dir, "daemon.pid") }
+
+// start starts kubeclampd in the background unless it runs, and waits until it answers.
+func (d labDaemon) start(ctx context.Context) (*client.Client, error) {
+	if d.pid() == 0 {
+		if err := d.spawn(); err != nil {
+			return nil, err
+		}
+	}
+	limit, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var last error
+	for {
+		c, err := d.client()
+		if err == nil {
+			var all []crowbar.Deployment
+			if err = c.List(limit, crowbar.KindDeployment, &all); err == nil {
+				return c, nil
+			}
+		}
+		last = err
+		if d.pid() == 0 {
+			return nil, fmt.Errorf("kubeclampd ended right after its start; its log is %s:\n%s", d.log(), tail(d.log(), 15))
+		}
+		select {
+		case <-limit.Done():
+			return nil, fmt.Errorf("waited a minute for kubeclampd to answer: %w; its log is %s", last, d.log())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (d labDaemon) log() string { return filepath.Join(d.dir, "daemon.log") }
+
+func (d labDaemon) spawn() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(d.data(), 0o700); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(d.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(filepath.Join(filepath.Dir(self), "kubeclampd"), "--data-dir", d.data(), "--listen", "127.0.0.1:3443",
+		"--dns-listen", d.address+":53", "--ssh-key", d.key, "--artifact-cache", d.artifacts)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start kubeclampd: %w; 'make build' makes it", err)
+	}
+	if err := os.WriteFile(d.pidFile(), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }() // so that pid() sees it end
+	return nil
+}
+
+// pid is the running daemon's, 0 if there is none; a pid that was reused by another program does not count.
+func (d labDaemon) pid() int {
+	b, err := os.ReadFile(d.pidFile())
+	if err != nil {
+		return 0
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || !strings.Contains(string(args), d.data()) {
+		return 0
+	}
+	return pid
+}
+
+// stop ends the daemon, kindly first.
+func (d labDaemon) stop(ctx context.Context) error {
+	pid := d.pid()
+	if pid == 0 {
+		return nil
+	}
+	_ = syscall.Kill(pid, syscall.SIGTERM)
+	limit, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	for d.pid() != 0 {
+		select {
+		case <-limit.Done():
+			return syscall.Kill(pid, syscall.SIGKILL)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// document is the cluster.yaml that the lab's cluster was made from.
+func (d labDaemon) document() string { return filepath.Join(d.dir, "cluster.yaml") }
+
+func (d labDaemon) client() (*client.Client, error) {
+	b, err := os.ReadFile(d.admin())
+	if err != nil {
+		return nil, err
+	}
+	var conf client.Config
+	if err := json.Unmarshal(b, &conf); err != nil {
+		return nil, err
+	}
+	return client.New(conf)
+}
+
+// admin is the file with endpoint, token and ca that the daemon writes at its first start.
+func (d labDaemon) admin() string { return filepath.Join(d.data(), "admin.json") }
+
+// labConverge declares the lab's cluster, shows the plan, and watches.
+func (a *app) labConverge(cmd *cobra.Command, c *client.Client, doc crowbar.Cluster, d labDaemon) error {
+	start := time.Now()
+	if err := writeDocument(d.document(), doc); err != nil {
+		return err
+	}
+	steps, err := c.PlanCluster(cmd.Context(), doc)
+	if err != nil {
+		return err
+	}
+	if len(steps) > 0 {
+		if err := a.printPlan(cmd, steps); err != nil {
+			return err
+		}
+		b, err := json.Marshal(steps)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(d.dir, "plan.json"), b, 0o644); err != nil {
+			return err
+		}
+		if err = c.Apply(cmd.Context(), doc, false); err != nil {
+			return err
+		}
+	} else if err := c.Do(cmd.Context(), crowbar.KindDeployment, doc.Deployment, "rerun", nil); err != nil {
+		return err
+	}
+	return a.await(cmd, c, doc.Deployment, start, 30*time.Minute)
+}
+
+func writeDocument(file string, doc crowbar.Cluster) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(printYAML(f, doc), f.Close())
+}
+
+func tail(file string, lines int) string {
+	b, _ := os.ReadFile(file)
+	all := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// labClusterFlags say what cluster 'lab up' makes of its nodes.
+type labClusterFlags struct {
+	masters   int
+	artifacts string
+	attribs   []string
+}
+
+func (c *labClusterFlags) add(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&c.masters, "masters", 3, "how many of the nodes are masters with etcd: 1, 3 or 5")
+	cmd.Flags().StringVar(&c.artifacts, "artifact-cache", defaultArtifacts(), "where 'kubeclampd artifacts' has put the binaries")
+	cmd.Flags().StringArrayVar(&c.attribs, "set", nil, "ATTRIB=VALUE for the cluster, such as flannel-backend=udp")
+}
+
+func defaultArtifacts() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "kubeclamp", "artifacts")
+}
+
+// labUp makes a cluster of the lab's nodes and proves it.
+func (a *app) labUp(cmd *cobra.Command, l *lab.Lab, f *labClusterFlags) error {
+	inv, err := l.Inventory()
+	if err != nil {
+		return err
+	}
+	if f.masters%2 == 0 || f.masters < 1 || f.masters > len(inv.Nodes) {
+		return usage("--masters %d: an odd number (a majority of etcd members has to survive), at most the number of nodes, %d", f.masters, len(inv.Nodes))
+	}
+	doc := labCluster(inv, l.Network(), f.masters)
+	for _, s := range f.attribs {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return usage("--set %q: say ATTRIB=VALUE", s)
+		}
+		doc.Attribs[name] = jsonOrText(value)
+	}
+	d := labDaemon{dir: l.Dir(), artifacts: f.artifacts, key: inv.Key, address: inv.Admin.String()}
+	if err := d.remember(); err != nil {
+		return err
+	}
+	c, err := d.start(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if err := a.labConverge(cmd, c, doc, d); err != nil {
+		return err
+	}
+	cmd.Printf("\nto look around: export KUBECLAMP_CONFIG=%s; kubeclamp status\n", d.admin())
+	return labProof(cmd, l, c, doc)
+}
+
+// remember keeps what a later 'lab daemon' needs.
+func (d labDaemon) remember() error {
+	if err := os.MkdirAll(d.data(), 0o700); err != nil {
+		return err
+	}
+	b, err := json.Marshal(map[string]string{"artifacts": d.artifacts, "key": d.key, "address": d.address})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(d.dir, "daemon.json"), b, 0o600)
+}
+
+func rememberedDaemon(l *lab.Lab) (labDaemon, error) {
+	d := labDaemon{dir: l.Dir()}
+	b, err := os.ReadFile(filepath.Join(d.dir, "daemon.json"))
+	if err != nil {
+		return d, crowbar.Errorf(crowbar.NotFound, "there is no cluster in the lab of %s: 'kubeclamp lab up' makes one", d.dir)
+	}
+	var m map[string]string
+	if err := json.Unmarshal(b, &m); err != nil {
+		return d, err
+	}
+	d.artifacts, d.key, d.address = m["artifacts"], m["key"], m["address"]
+	return d, nil
+}
+
+// stopLabCluster ends what the cluster has on this machine outside the nodes: the daemon, and the proxy of the admin host.
+func stopLabCluster(ctx context.Context, l *lab.Lab, say io.Writer) error {
+	d, err := rememberedDaemon(l)
+	if err != nil {
+		return nil // there never was one
+	}
+	if err := removeLabProxy(ctx, d); err != nil {
+		fmt.Fprintf(say, "the proxy of this machine may still run (%v); the rest is taken down\n", err)
+	}
+	if err := d.stop(ctx); err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(d.data()), os.Remove(filepath.Join(d.dir, "daemon.json")), os.RemoveAll(d.pidFile()), os.RemoveAll(d.log()))
+}
+
+// removeLabProxy has the daemon take proxy-server off this machine. The lab's other nodes are about to be deleted whole.
+func removeLabProxy(ctx context.Context, d labDaemon) error {
+	c, err := d.start(ctx)
+	if err != nil {
+		return err
+	}
+	const key = "admin/proxy-server"
+	if err := c.Destroy(ctx, crowbar.KindNodeRole, key, false); crowbar.KindOf(err) == crowbar.NotFound {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	limit, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		var nr crowbar.NodeRole
+		err := c.Show(limit, crowbar.KindNodeRole, key, &nr)
+		switch {
+		case crowbar.KindOf(err) == crowbar.NotFound:
+			return nil
+		case err != nil:
+			return err
+		case nr.State == crowbar.Error:
+			return fmt.Errorf("take %s off this machine: %s", key, nr.Failure)
+		}
+		select {
+		case <-limit.Done():
+			return fmt.Errorf("waited a minute for %s to be taken off this machine: it is %s (%s)", key, nr.State, nr.Status)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (f *labFlags) daemonCommand() *cobra.Command {
+	return &cobra.Command{Use: "daemon", Short: "Start the lab's kubeclampd again, if it does not run", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		l, _, err := f.open(cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		d, err := rememberedDaemon(l)
+		if err != nil {
+			return err
+		}
+		_, err = d.start(cmd.Context())
+		return err
+	}}
+}
+
+func (f *labFlags) proofCommand() *cobra.Command {
+	return &cobra.Command{Use: "proof", Short: "Show that the lab's cluster is what it should be", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		l, _, err := f.open(cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		d, err := rememberedDaemon(l)
+		if err != nil {
+			return err
+		}
+		c, err := d.client()
+		if err != nil {
+			return err
+		}
+		doc, err := readDocument(d.document(), nil)
+		if err != nil {
+			return err
+		}
+		return labProof(cmd, l, c, doc.cluster)
+	}}
+}
+
+func labProof(cmd *cobra.Command, l *lab.Lab, c *client.Client, doc crowbar.Cluster) error {
+	p := &proof{ctx: cmd.Context(), c: c, doc: doc, out: cmd.OutOrStdout(), run: func(ctx context.Context, node string, argv ...string) (string, error) {
+		for i := range argv {
+			argv[i] = "'" + strings.ReplaceAll(argv[i], "'", `'\''`) + "'" // ssh joins its words for the node's shell
+		}
+		line, err := l.SSH(node, argv...)
+		if err != nil {
+			return "", err
+		}
+		out, err := exec.CommandContext(ctx, line[0], line[1:]...).Output()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("on %s: %w: %s", node, err, strings.TrimSpace(string(exit.Stderr)))
+		}
+		return string(out), err
+	}}
+	return p.prove()
+}
