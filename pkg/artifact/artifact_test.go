@@ -176,6 +176,23 @@ func TestMirrorComesFirst(t *testing.T) {
 	}
 }
 
+func TestExportIsAMirror(t *testing.T) {
+	dir := t.TempDir()
+	from := open(t, Config{})
+	for range 2 {
+		if err := from.Export(context.Background(), dir, "", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to := open(t, Config{MirrorDir: dir, Go: "/nonexistent/go"})
+	for _, name := range []string{"tiny/hello", "images/hello"} {
+		want, _ := from.Stat(context.Background(), name, "")
+		if got, err := to.Stat(context.Background(), name, ""); err != nil || got != want {
+			t.Errorf("%s: %+v, want %+v: %v", name, got, want, err)
+		}
+	}
+}
+
 func TestMirrorFaults(t *testing.T) {
 	tests := []struct{ name, sum, want string }{
 		{"wrong checksum", sumOf([]byte("other")), "wrong checksum of "},
@@ -369,15 +386,32 @@ func TestBuildFaults(t *testing.T) {
 			t.Errorf("no C compiler for %s: %v", arch, err)
 		}
 	}
+	t.Setenv("CC", "/bin/true")
+	cat.Components[0].Build.Libraries = map[string]string{"libnothing": "libnothing-dev"}
+	if err := open(t, Config{Go: "/bin/true", Catalogue: cat}).Ensure(context.Background(), "", nil); err == nil || !strings.Contains(err.Error(), "apt-get install pkg-config libnothing-dev") {
+		t.Errorf("no C library: %v", err)
+	}
 }
 
 func TestOwnProgram(t *testing.T) {
 	cat := parse(t, `{"components": [{"component": "kubeclamp", "version": "1.0", "files": [{"name": "kubeclamp-node"}], "own": "./cmd/kubeclamp-node"}]}`)
 	pre, src := t.TempDir(), t.TempDir()
-	os.WriteFile(filepath.Join(pre, "kubeclamp-node"), []byte("prebuilt"), 0o755)
+	program, err := open(t, Config{}).Path(context.Background(), "tiny/hello", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	static, _ := os.ReadFile(program)
+	os.WriteFile(filepath.Join(pre, "kubeclamp-node"), static, 0o755)
 	art, err := open(t, Config{Catalogue: cat, Prebuilt: pre}).Stat(context.Background(), "kubeclamp/kubeclamp-node", "")
-	if err != nil || art.SHA256 != sumOf([]byte("prebuilt")) {
+	if err != nil || art.SHA256 != sumOf(static) {
 		t.Errorf("prebuilt: %v %v", art, err)
+	}
+	shell, _ := os.ReadFile("/bin/sh")
+	for want, content := range map[string][]byte{"C library": shell, "no Linux program": []byte("text")} {
+		os.WriteFile(filepath.Join(pre, "kubeclamp-node"), content, 0o755)
+		if _, err := open(t, Config{Catalogue: cat, Prebuilt: pre}).Stat(context.Background(), "kubeclamp/kubeclamp-node", ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("prebuilt with %s: %v", want, err)
+		}
 	}
 	for name, text := range map[string]string{"go.mod": "module " + modulePath + "\n\ngo 1.26.0\n", "go.sum": "", "pkg/x/x.go": "package x\n", "cmd/kubeclamp-node/main.go": "package main\n\nfunc main() {}\n"} {
 		os.MkdirAll(filepath.Dir(filepath.Join(src, name)), 0o755)

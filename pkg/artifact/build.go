@@ -67,6 +67,9 @@ func (a *Cache) module(family, to string) error {
 func (a *Cache) own(ctx context.Context, j *job, tmp string) (map[string]string, error) {
 	name := j.c.Files[0].Name
 	if from := a.prebuilt(name, j.arch); from != "" {
+		if err := fits(from, j.arch); err != nil {
+			return nil, err
+		}
 		in, err := os.Open(from)
 		if err != nil {
 			return nil, err
@@ -146,37 +149,6 @@ func (a *Cache) goBuilds(ctx context.Context, j *job, out string, runs []goBuild
 	return made, nil
 }
 
-// toolset is the programs that a build runs.
-type toolset struct{ nice, goCmd, cc string }
-
-// tools finds them, and says what to install where one is missing.
-func (a *Cache) tools(c *Component, arch string, cgo bool) (t toolset, err error) {
-	if t.goCmd = a.Go; t.goCmd == "" {
-		if t.goCmd, err = exec.LookPath("go"); err != nil {
-			return t, crowbar.Errorf(crowbar.Unavailable, "building %s needs the go command, which is not in PATH: install Go 1.26 or newer (https://go.dev/dl), or give a mirror folder that holds %s/%s/%s", c.Name, c.Name, c.Version, arch)
-		}
-	}
-	t.nice, _ = exec.LookPath("nice")
-	if !cgo {
-		return t, nil
-	}
-	cc, pkg := "gcc", "gcc libc6-dev"
-	if arch != runtime.GOARCH {
-		triple, ok := map[string]string{"amd64": "x86-64-linux-gnu", "arm64": "aarch64-linux-gnu"}[arch]
-		if !ok {
-			return t, crowbar.Errorf(crowbar.Invalid, "no C compiler is known for %s: give a mirror folder that holds %s/%s/%s", arch, c.Name, c.Version, arch)
-		}
-		cc, pkg = strings.ReplaceAll(triple, "x86-64", "x86_64")+"-gcc", "gcc-"+triple
-	}
-	if own := os.Getenv("CC"); own != "" && arch == runtime.GOARCH {
-		cc = own
-	}
-	if t.cc, err = exec.LookPath(cc); err != nil {
-		return t, crowbar.Errorf(crowbar.Unavailable, "building %s for %s needs a C compiler, %s is not in PATH: install it (Debian: apt-get install %s), or give a mirror folder that holds %s/%s/%s", c.Name, arch, cc, pkg, c.Name, c.Version, arch)
-	}
-	return t, nil
-}
-
 // goRun runs go build at low priority. When ctx ends or this process dies, it is killed with its children.
 func (a *Cache) goRun(ctx context.Context, t toolset, arch string, g goBuild, log io.Writer) error {
 	argv := append([]string{t.goCmd}, g.args()...)
@@ -188,9 +160,7 @@ func (a *Cache) goRun(ctx context.Context, t toolset, arch string, g goBuild, lo
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0")
 	if g.cgo {
 		cmd.Env = append(cmd.Env, "CGO_ENABLED=1")
-		if arch != runtime.GOARCH {
-			cmd.Env = append(cmd.Env, "CC="+t.cc)
-		}
+		cmd.Env = append(cmd.Env, t.env...)
 	}
 	var text bytes.Buffer
 	cmd.Stdout = io.MultiWriter(log, &text)

@@ -56,12 +56,13 @@ type Fetch struct {
 
 // Build is a build of published Go modules: the flags of the go command, in a folder with the family's go.mod and go.sum.
 type Build struct {
-	Family  string   `json:"family"`
-	CGO     []string `json:"cgo,omitempty"` // architectures that need a C compiler
-	Tags    string   `json:"tags,omitempty"`
-	LDFlags string   `json:"ldflags,omitempty"`
-	GCFlags string   `json:"gcflags,omitempty"`
-	Steps   []Step   `json:"steps"`
+	Family    string            `json:"family"`
+	CGO       []string          `json:"cgo,omitempty"`       // architectures that need a C compiler
+	Libraries map[string]string `json:"libraries,omitempty"` // C libraries: name in pkg-config -> Debian package
+	Tags      string            `json:"tags,omitempty"`
+	LDFlags   string            `json:"ldflags,omitempty"`
+	GCFlags   string            `json:"gcflags,omitempty"`
+	Steps     []Step            `json:"steps"`
 }
 
 // Step is one run of go build. Out is the name of the file; without it each package gives a file of its own name.

@@ -135,6 +135,49 @@ func flush(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// Export writes what the cache has of the named components or artifacts, and makes what it has not, into a folder that others
+// can use as their mirror. Files that are there already and right are left alone.
+func (a *Cache) Export(ctx context.Context, dir, arch string, progress func(Event), names ...string) error {
+	arch = orHost(arch)
+	if err := a.Ensure(ctx, arch, progress, names...); err != nil {
+		return err
+	}
+	picked, err := a.cat.pick(names)
+	if err != nil {
+		return err
+	}
+	for _, c := range picked {
+		to := filepath.Join(dir, c.Name, c.Version, arch)
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			return err
+		}
+		for _, f := range c.Files {
+			if err := a.export(ctx, c.Name+"/"+f.Name, arch, filepath.Join(to, f.Name)); err != nil {
+				return fmt.Errorf("export %s/%s: %w", c.Name, f.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (a *Cache) export(ctx context.Context, name, arch, to string) error {
+	r, art, err := a.Open(ctx, name, arch)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if got, err := sumFile(to); err == nil && got == art.SHA256 {
+		return nil
+	}
+	if err := write(to+".new", r); err != nil {
+		return err
+	}
+	if err := os.Rename(to+".new", to); err != nil {
+		return err
+	}
+	return os.WriteFile(to+".sha256", []byte(art.SHA256+"  "+filepath.Base(to)+"\n"), 0o644)
+}
+
 // verify reads a file of the cache and compares it with its sha256, once in the life of the process and again when it changes.
 func (a *Cache) verify(path, want string) error {
 	st, err := os.Stat(path)

@@ -2,6 +2,7 @@ package artifact
 
 import (
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
 	"io/fs"
@@ -63,6 +64,24 @@ func (a *Cache) sourceDir() string {
 		}
 	}
 	return ""
+}
+
+// fits refuses a prebuilt program that would not start on every node of an architecture.
+func fits(path, arch string) error {
+	f, err := elf.Open(path)
+	if err != nil {
+		return crowbar.Errorf(crowbar.Invalid, "%s is no Linux program (%w): build it with GOOS=linux GOARCH=%s CGO_ENABLED=0", path, err, arch)
+	}
+	defer f.Close()
+	if want, ok := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch]; ok && f.Machine != want {
+		return crowbar.Errorf(crowbar.Invalid, "%s is for %v: build it with GOARCH=%s CGO_ENABLED=0", path, f.Machine, arch)
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return crowbar.Errorf(crowbar.Invalid, "%s is linked to this machine's C library: build it with CGO_ENABLED=0", path)
+		}
+	}
+	return nil
 }
 
 // ownHash tells versions of a program of ours apart by the prebuilt file, or by every source file that it may be made from.
