@@ -71,28 +71,25 @@ func carrier(d *draft, k crowbar.Kind, id crowbar.ID, a *crowbar.Attrib) (crowba
 // value is not shown.
 func (e *Engine) Attrib(k crowbar.Kind, id crowbar.ID, name string) (any, error) {
 	d := &draft{s: e.View()}
-	v, err := value(d, k, id, name)
+	a, v, err := value(d, k, id, name)
 	if err != nil {
 		return nil, fmt.Errorf("attrib %q of %s %d: %w", name, k, id, err)
+	}
+	if a.Leaf != nil || a.Generate != "" || a.Authority != "" || a.Secret && v != nil && v != "" {
+		return masked, nil
 	}
 	return v, nil
 }
 
-func value(d *draft, k crowbar.Kind, id crowbar.ID, name string) (any, error) {
+func value(d *draft, k crowbar.Kind, id crowbar.ID, name string) (*crowbar.Attrib, any, error) {
 	a, err := d.attrib(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o, err := carrier(d, k, id, a)
 	if err != nil {
-		return nil, err
-	}
-	if a.Leaf != nil || a.Generate != "" || a.Authority != "" {
-		return masked, nil
+		return nil, nil, err
 	}
 	v, err := attrib.Value(d.s, o, a)
-	if err == nil && a.Secret && v != nil && v != "" {
-		v = masked
-	}
-	return v, err
+	return a, v, err
 }

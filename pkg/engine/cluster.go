@@ -58,7 +58,7 @@ func (e *Engine) apply(d *draft, c crowbar.Cluster) error {
 	}
 	bad = applyRoles(d, dep, c, nodes, bad)
 	for _, n := range sortedKeys(c.Attribs) {
-		bad = bad.with("attribs."+n, applyAttrib(d, dep.ID, nodes, n, c.Attribs[n]))
+		bad = bad.with("attribs."+n, applyAttrib(d, dep.ID, c.Nodes, nodes, n, c.Attribs[n]))
 	}
 	for i, cn := range c.Nodes {
 		for _, n := range sortedKeys(cn.Attribs) {
@@ -156,8 +156,9 @@ func applyRoles(d *draft, dep *crowbar.Deployment, c crowbar.Cluster, nodes []cr
 	return bad
 }
 
-// applyAttrib sets an attrib for the whole deployment; one of nodes is set on each node of the document.
-func applyAttrib(d *draft, deployment crowbar.ID, nodes []crowbar.ID, name string, v any) error {
+// applyAttrib sets an attrib for the whole deployment; one of nodes is set on each node of the document that has no own
+// value for it.
+func applyAttrib(d *draft, deployment crowbar.ID, said []crowbar.ClusterNode, nodes []crowbar.ID, name string, v any) error {
 	a, err := d.attrib(name)
 	if err != nil {
 		return err
@@ -165,8 +166,8 @@ func applyAttrib(d *draft, deployment crowbar.ID, nodes []crowbar.ID, name strin
 	if a.Role != 0 {
 		return setDiffering(d, crowbar.KindDeployment, deployment, name, v)
 	}
-	for _, n := range nodes {
-		if n == 0 {
+	for i, n := range nodes {
+		if _, own := said[i].Attribs[name]; own || n == 0 {
 			continue
 		}
 		if err := setDiffering(d, crowbar.KindNode, n, name, v); err != nil {
@@ -193,7 +194,7 @@ func applyNodeAttrib(d *draft, node crowbar.ID, name string, v any) error {
 
 // setDiffering leaves a value alone that is as wanted, so that the same document again changes nothing.
 func setDiffering(d *draft, k crowbar.Kind, id crowbar.ID, name string, v any) error {
-	if was, err := value(d, k, id, name); err == nil && same(was, v) {
+	if _, was, err := value(d, k, id, name); err == nil && same(was, v) {
 		return nil
 	}
 	return set(d, k, id, name, v)
