@@ -1,0 +1,189 @@
+// Package test holds the tests that look at the whole house. It does not know what any room does.
+package test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/kubeclamp/kubeclamp/"
+
+// doors says which of our rooms each room may import; every room may import pkg/crowbar. "x/*" is every room below x, and
+// a row "x/*" is for every room below x that has no row of its own. A new room is a decision: it needs a row.
+var doors = map[string][]string{
+	// nouns
+	"pkg/crowbar":   {},
+	"proto/role/v1": {},
+	// pure logic, contracts
+	"pkg/barclamp": {}, "pkg/graph": {}, "pkg/attrib": {}, "pkg/zone": {}, "pkg/jig": {},
+	"pkg/jig/jigtest":   {"pkg/jig"},
+	"pkg/role":          {"pkg/jig"},
+	"pkg/role/linux":    {"pkg/jig", "pkg/role"},
+	"pkg/role/kube":     {"pkg/jig", "pkg/role", "pkg/role/linux"},
+	"pkg/role/roletest": {"pkg/jig", "pkg/role", "pkg/role/linux"},
+	// adapters
+	"pkg/store": {}, "pkg/store/embedded": {"pkg/store"}, "pkg/store/storetest": {},
+	"pkg/client": {}, "pkg/artifact": {}, "pkg/pki": {}, "pkg/lb": {},
+	"pkg/artifact/catalogue/*": {}, // programs that go into images
+	"pkg/plugin":               {"pkg/jig", "pkg/role", "proto/role/v1"},
+	// verbs
+	"pkg/engine": {"pkg/barclamp", "pkg/graph", "pkg/attrib"},
+	// loops and doors
+	"pkg/annealer":   {"pkg/graph", "pkg/jig", "pkg/role"},
+	"pkg/nameserver": {"pkg/zone"},
+	"pkg/api":        {"pkg/engine", "pkg/graph", "pkg/jig", "pkg/zone", "pkg/ui"},
+	"pkg/ui":         {},
+	// roof
+	"pkg/lab":            {"pkg/client", "pkg/artifact"},
+	"cmd/kubeclampd":     {"pkg/*", "jigs/*"},
+	"cmd/kubeclamp":      {"pkg/client", "pkg/lab"},
+	"cmd/kubeclamp-role": {"pkg/plugin", "roles"},
+	"cmd/kubeclamp-node": {"pkg/lb", "pkg/nameserver", "pkg/zone"},
+	// outbuildings
+	"jigs/*":                {"pkg/jig"},
+	"roles":                 {"pkg/role", "roles/*"},
+	"roles/*":               {"pkg/jig", "pkg/role", "pkg/role/linux", "pkg/role/kube"},
+	"roles/etcd/etcdclient": {"pkg/jig"},
+	"roles/etcd":            {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
+	"roles/flannel":         {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
+	"test/*":                {"pkg/*", "jigs/*", "roles/*", "roles"},
+}
+
+// lodgers says which room each library lives with. The longest prefix counts.
+var lodgers = map[string][]string{
+	"go.etcd.io/etcd":                            {"pkg/store", "pkg/store/embedded", "roles/etcd", "roles/etcd/etcdclient", "roles/flannel"},
+	"go.etcd.io/etcd/server":                     {"pkg/store/embedded"},
+	"go.uber.org/zap":                            {"pkg/store/embedded", "pkg/store", "roles/etcd/etcdclient", "roles/etcd"}, // etcd's own logger
+	"github.com/hashicorp":                       {"pkg/plugin"},
+	"google.golang.org/grpc":                     {"pkg/plugin", "proto/role/v1", "pkg/store", "roles/etcd/etcdclient", "roles/etcd"}, // dial options of clientv3
+	"google.golang.org/protobuf":                 {"pkg/plugin", "proto/role/v1"},
+	"github.com/miekg/dns":                       {"pkg/nameserver"},
+	"golang.org/x/crypto/ssh":                    {"jigs/ssh"},
+	"gopkg.in/yaml.v3":                           {"pkg/barclamp", "cmd/kubeclamp"},
+	"github.com/spf13/cobra":                     {"cmd/kubeclamp", "cmd/kubeclampd"},
+	"github.com/spf13/pflag":                     {"cmd/kubeclamp", "cmd/kubeclampd"},
+	"github.com/schollz/progressbar":             {"cmd/kubeclamp", "cmd/kubeclampd"},
+	"golang.org/x/term":                          {"cmd/kubeclamp", "cmd/kubeclampd"},
+	"golang.org/x/sys":                           {"jigs/local", "pkg/lab", "pkg/plugin", "pkg/store/embedded", "cmd/kubeclampd", "cmd/kubeclamp"},
+	"github.com/cenkalti/backoff":                {"pkg/plugin", "pkg/annealer", "pkg/store"},
+	"github.com/coreos/go-systemd":               {"cmd/kubeclampd", "cmd/kubeclamp-node"},
+	"github.com/santhosh-tekuri/jsonschema":      {"pkg/attrib"},
+	"github.com/prometheus/client_golang":        {"cmd/kubeclampd"},
+	"github.com/google/go-cmp":                   nil, // tests alone
+	"github.com/rogpeppe/go-internal/testscript": nil,
+	"pgregory.net/rapid":                         nil,
+	"go.uber.org/goleak":                         nil,
+}
+
+var forbidden = []string{"util", "utils", "common", "helpers", "helper", "types", "base", "manager", "misc"}
+
+func TestDoors(t *testing.T) {
+	sources(t, func(file, room string, imports []string) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(room, "pkg/jig/jigtest") {
+			return
+		}
+		allowed, ok := row(room)
+		if !ok {
+			t.Errorf("%s: room %s has no row in doors_test.go: decide who it may import, and add it", file, room)
+			return
+		}
+		for _, i := range imports {
+			if ours, is := strings.CutPrefix(i, module); is {
+				if ours != "pkg/crowbar" && !slices.ContainsFunc(allowed, func(a string) bool { return covers(a, ours) }) {
+					t.Errorf("%s imports %s: there is no door from %s to %s (doors_test.go lists its doors: %s)", file, i, room, ours, strings.Join(allowed, ", "))
+				}
+			} else if strings.Contains(strings.SplitN(i, "/", 2)[0], ".") {
+				landlords, known := landlord(i)
+				if !known {
+					t.Errorf("%s imports %s: the library has no landlord in doors_test.go: decide which one room may use it", file, i)
+				} else if !slices.Contains(landlords, room) {
+					t.Errorf("%s imports %s: the library lives with %s, not with %s", file, i, strings.Join(landlords, ", "), room)
+				}
+			}
+		}
+	})
+}
+
+func TestNoRoomForEverything(t *testing.T) {
+	sources(t, func(file, room string, _ []string) {
+		if slices.Contains(forbidden, path.Base(room)) {
+			t.Errorf("%s: a room named %s takes anything in: name it after what it is for", file, path.Base(room))
+		}
+	})
+}
+
+func row(room string) ([]string, bool) {
+	if allowed, ok := doors[room]; ok {
+		return allowed, true
+	}
+	for at := path.Dir(room); at != "."; at = path.Dir(at) {
+		if allowed, ok := doors[at+"/*"]; ok {
+			return allowed, true
+		}
+	}
+	return nil, false
+}
+
+func covers(door, room string) bool {
+	below, all := strings.CutSuffix(door, "/*")
+	return door == room || all && strings.HasPrefix(room, below+"/")
+}
+
+func landlord(library string) ([]string, bool) {
+	for at := library; at != "."; at = path.Dir(at) {
+		if rooms, ok := lodgers[at]; ok {
+			return rooms, true
+		}
+	}
+	return nil, false
+}
+
+// sources parses the imports of every Go file of this module.
+func sources(t *testing.T, each func(file, room string, imports []string)) {
+	t.Helper()
+	const root = ".."
+	files := 0
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		file, _ := filepath.Rel(root, name)
+		file = filepath.ToSlash(file)
+		if d.IsDir() {
+			_, stat := os.Stat(filepath.Join(name, "go.mod"))
+			if other := file != "." && stat == nil; other || strings.HasPrefix(d.Name(), ".") && file != "." || d.Name() == "testdata" || file == "cmd/kubeclamp/scaffold" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, ".go") || path.Dir(file) == "test" {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		files++
+		var imports []string
+		for _, i := range f.Imports {
+			text, _ := strconv.Unquote(i.Path.Value)
+			imports = append(imports, text)
+		}
+		each(file, path.Dir(file), imports)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 10 {
+		t.Fatalf("only %d files were found", files)
+	}
+}
