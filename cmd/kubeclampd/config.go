@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// config is what the daemon is told.
+type config struct {
+	dataDir   string
+	listen    string
+	dnsListen string
+	sshKeys   []string
+	agent     bool
+	barclamps []string
+	plugin    string
+	plugins   string
+	artifacts string
+	mirror    string
+	catalogue string
+	parallel  int
+	logLevel  string
+
+	log *slog.Logger
+}
+
+func (c *config) add(f *pflag.FlagSet) {
+	f.StringVar(&c.dataDir, "data-dir", "/var/lib/kubeclampd", "state, keys and run logs")
+	f.StringVar(&c.listen, "listen", "127.0.0.1:3443", "address of the API (HTTPS)")
+	f.StringVar(&c.dnsListen, "dns-listen", "", "address of the name server of the pools, such as 10.0.0.1:53; empty means none")
+	f.StringSliceVar(&c.sshKeys, "ssh-key", nil, "private key that the nodes let in as root (or as a user who may sudo); may be given several times")
+	f.BoolVar(&c.agent, "ssh-agent", false, "use the ssh-agent of SSH_AUTH_SOCK as well")
+	f.StringSliceVar(&c.barclamps, "barclamp", shippedBarclamp(), "barclamp files to import, in this order")
+	f.StringVar(&c.plugin, "role-plugin", beside("kubeclamp-role"), "program that serves the shipped roles")
+	f.StringVar(&c.plugins, "plugin-dir", "/usr/lib/kubeclamp/plugins", "folder of further plugins, named kubeclamp-role-NAME")
+	f.StringVar(&c.artifacts, "artifact-cache", "/var/cache/kubeclamp/artifacts", "folder of the binaries and images that are put on nodes")
+	f.StringVar(&c.mirror, "artifact-mirror", "", "folder to take binaries from before anything is fetched or built")
+	f.StringVar(&c.catalogue, "catalogue", "", "file with more components, or other versions, than the built-in catalogue (JSON)")
+	f.IntVar(&c.parallel, "parallel", 30, "nodes to work on at once")
+	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+// beside is a program in the folder of this one.
+func beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}
+
+// shippedBarclamp is the barclamp.yaml that came with the program: beside bin/ in a source tree, else in /usr/share.
+func shippedBarclamp() []string {
+	for _, f := range []string{filepath.Join(filepath.Dir(filepath.Dir(beside("x"))), "barclamp.yaml"), "/usr/share/kubeclamp/barclamp.yaml"} {
+		if _, err := os.Stat(f); err == nil {
+			return []string{f}
+		}
+	}
+	return nil
+}
+
+// fromEnvironment sets flags that were not given from KUBECLAMP_*.
+func fromEnvironment(f *pflag.FlagSet, look func(string) (string, bool)) error {
+	var bad error
+	f.VisitAll(func(flag *pflag.Flag) {
+		name := "KUBECLAMP_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		if v, ok := look(name); ok && !flag.Changed && bad == nil {
+			if err := f.Set(flag.Name, v); err != nil {
+				bad = fmt.Errorf("%s in the environment: %w", name, err)
+			}
+		}
+	})
+	return bad
+}
+
+func (c *config) check() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.logLevel)); err != nil {
+		return crowbar.Errorf(crowbar.Invalid, "--log-level %q: there are debug, info, warn and error", c.logLevel)
+	}
+	c.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	for flag, addr := range map[string]string{"--listen": c.listen, "--dns-listen": c.dnsListen} {
+		if addr == "" && flag == "--dns-listen" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return crowbar.Errorf(crowbar.Invalid, "%s %q: want ADDRESS:PORT", flag, addr)
+		}
+	}
+	if len(c.barclamps) == 0 {
+		return crowbar.Errorf(crowbar.Invalid, "no barclamp.yaml was found beside the program or in /usr/share/kubeclamp: give --barclamp FILE")
+	}
+	if c.parallel < 1 {
+		return crowbar.Errorf(crowbar.Invalid, "--parallel %d: at least 1", c.parallel)
+	}
+	return nil
+}

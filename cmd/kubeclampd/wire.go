@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/kubeclamp/kubeclamp/jigs/local"
+	"github.com/kubeclamp/kubeclamp/jigs/noop"
+	"github.com/kubeclamp/kubeclamp/jigs/ssh"
+	"github.com/kubeclamp/kubeclamp/pkg/annealer"
+	"github.com/kubeclamp/kubeclamp/pkg/api"
+	"github.com/kubeclamp/kubeclamp/pkg/barclamp"
+	"github.com/kubeclamp/kubeclamp/pkg/client"
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/engine"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+	"github.com/kubeclamp/kubeclamp/pkg/pki"
+	"github.com/kubeclamp/kubeclamp/pkg/plugin"
+	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/store"
+	"github.com/kubeclamp/kubeclamp/pkg/store/embedded"
+)
+
+// serve puts the daemon together and runs it until ctx ends.
+func serve(ctx context.Context, c *config) (err error) {
+	if err := os.MkdirAll(c.dataDir, 0o700); err != nil {
+		return err
+	}
+	server, err := embedded.Start(ctx, embedded.Config{Dir: filepath.Join(c.dataDir, "etcd"), Log: c.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	conf := server.Store()
+	conf.Log = c.log
+	st, err := store.Open(ctx, conf)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	owner := "kubeclampd-" + random(8)
+	lost, err := st.Hold(ctx, owner)
+	if err != nil {
+		return err
+	}
+	go func() {
+		select {
+		case <-lost:
+			cancel(errors.New("lost the hold on the state: another daemon works on it"))
+		case err := <-server.Err():
+			cancel(fmt.Errorf("the embedded etcd ended: %w", err))
+		case <-ctx.Done():
+		}
+	}()
+	eng, err := newEngine(c, st, owner)
+	if err != nil {
+		return err
+	}
+	hands, closeHands, err := newHands(c, eng)
+	if err != nil {
+		return err
+	}
+	defer closeHands()
+	host, err := newHost(c)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	if err := importAll(ctx, c, eng, host); err != nil {
+		return err
+	}
+	if err := eng.Reclaim(ctx); err != nil {
+		return err
+	}
+	cache, err := openArtifacts(c)
+	if err != nil {
+		return err
+	}
+	ann := annealer.New(annealer.Config{Engine: eng, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, Log: c.log,
+		Roles: func(name string) (role.Role, error) { return host.Role(ctx, name) }})
+	return run(ctx, c, eng, ann)
+}
+
+// run has everything that loops go on until ctx or one of them ends.
+func run(ctx context.Context, c *config, eng *engine.Engine, ann *annealer.Annealer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	loops := map[string]func(context.Context) error{"annealer": ann.Run}
+	if c.dnsListen != "" {
+		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
+	}
+	srv, listener, err := newServer(c, api.Config{Engine: eng, Logs: ann, Log: c.log})
+	if err != nil {
+		return err
+	}
+	loops["API"] = func(ctx context.Context) error { return serveAPI(ctx, srv, listener) }
+	ended := make(chan error, len(loops))
+	for name, loop := range loops {
+		go func() {
+			err := loop(ctx)
+			if err != nil && !errors.Is(err, context.Canceled) {
+				err = fmt.Errorf("%s: %w", name, err)
+			} else {
+				err = nil
+			}
+			ended <- err
+		}()
+	}
+	c.log.Info("ready", "api", listener.Addr(), "nodes", eng.View().Count(crowbar.KindNode))
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	first := <-ended
+	cancel()
+	for range len(loops) - 1 {
+		first = errors.Join(first, <-ended)
+	}
+	if cause := context.Cause(ctx); first == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		first = cause
+	}
+	return first
+}
+
+func newEngine(c *config, st *store.Store, owner string) (*engine.Engine, error) {
+	key, err := pki.LoadKey(filepath.Join(c.dataDir, "key"))
+	if err != nil {
+		return nil, err
+	}
+	p, err := pki.New(key)
+	if err != nil {
+		return nil, err
+	}
+	return engine.New(engine.Config{Store: st, PKI: p, Owner: owner, Log: c.log}), nil
+}
+
+func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error) {
+	conf := ssh.Config{KeyFiles: c.sshKeys, Record: eng.RecordHostKey, Log: c.log}
+	if c.agent {
+		conf.AgentSocket = os.Getenv("SSH_AUTH_SOCK")
+	}
+	hands := map[string]jig.Jig{"local": local.New(), "noop": noop.New()}
+	s := ssh.New(conf)
+	hands["ssh"] = s
+	return hands, func() { _ = s.Close() }, nil
+}
+
+func newHost(c *config) (*plugin.Host, error) {
+	return plugin.NewHost(plugin.Config{Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log})
+}
+
+// importAll reads the barclamps, has every role's plugin describe itself, and imports only when code and files agree.
+func importAll(ctx context.Context, c *config, eng *engine.Engine, host *plugin.Host) error {
+	for _, f := range c.barclamps {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return fmt.Errorf("barclamp: %w", err)
+		}
+		cat, err := barclamp.Parse(barclamp.File{Path: f, Data: b})
+		if err != nil {
+			return err
+		}
+		if err := compare(ctx, cat, host); err != nil {
+			return fmt.Errorf("%s and the role plugins disagree:\n%w", f, err)
+		}
+		if err := eng.Import(ctx, cat); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compare(ctx context.Context, cat *crowbar.Catalog, host *plugin.Host) error {
+	declared := map[string][]string{}
+	for _, a := range cat.Attribs {
+		declared[a.RoleName] = append(declared[a.RoleName], a.Name)
+	}
+	var bad []error
+	for _, r := range cat.Roles {
+		code, err := host.Role(ctx, r.Name)
+		if err != nil {
+			bad = append(bad, fmt.Errorf("role %q: %w", r.Name, err))
+			continue
+		}
+		info := code.Describe()
+		if info.Name != r.Name {
+			bad = append(bad, fmt.Errorf("role %q: its plugin says that it is %q", r.Name, info.Name))
+		}
+		for _, w := range info.Wants {
+			if !slices.Contains(declared[r.Name], w) && !slices.Contains(r.Wants, w) {
+				bad = append(bad, fmt.Errorf("role %q: its plugin reads attrib %q, which the role neither has nor wants in the file", r.Name, w))
+			}
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// newServer makes the HTTPS server, its certificate and the administrator's way in.
+func newServer(c *config, conf api.Config) (*http.Server, net.Listener, error) {
+	authority, err := pki.HostAuthority(filepath.Join(c.dataDir, "tls"))
+	if err != nil {
+		return nil, nil, err
+	}
+	host, _, _ := net.SplitHostPort(c.listen)
+	leaf := crowbar.Leaf{CommonName: "kubeclampd", DNS: []string{"localhost"}, IP: []string{"127.0.0.1"}, Usages: []string{"server"}}
+	if name, err := os.Hostname(); err == nil {
+		leaf.DNS = append(leaf.DNS, strings.ToLower(name))
+	}
+	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() && host != "127.0.0.1" {
+		leaf.IP = append(leaf.IP, host)
+	}
+	cert, key, err := authority.Keep(filepath.Join(c.dataDir, "tls"), "api", leaf)
+	if err != nil {
+		return nil, nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	listener, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return nil, nil, fmt.Errorf("API: %w", err)
+	}
+	if conf.Token, err = admin(filepath.Join(c.dataDir, "admin.json"), listener.Addr().String(), authority.PEM()); err != nil {
+		return nil, nil, errors.Join(err, listener.Close())
+	}
+	srv := &http.Server{Handler: api.New(conf), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}}
+	return srv, listener, nil
+}
+
+// admin keeps the administrator's token; its file is what the command line is pointed at.
+func admin(file, address, ca string) (token string, err error) {
+	var had client.Config
+	b, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		had.Token = random(32)
+	case err != nil:
+		return "", err
+	default:
+		if err := json.Unmarshal(b, &had); err != nil || had.Token == "" {
+			return "", fmt.Errorf("%s is damaged (%v): remove it, and the next start makes a new one with a new token", file, err)
+		}
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	had.Endpoint, had.CA = "https://"+net.JoinHostPort(host, port), ca
+	if b, err = json.MarshalIndent(had, "", "  "); err != nil {
+		return "", err
+	}
+	tmp := file + ".new"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return "", err
+	}
+	return had.Token, os.Rename(tmp, file)
+}
+
+func serveAPI(ctx context.Context, srv *http.Server, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() {
+		// Readers of statuses and logs hold their requests open; they are cut after a moment and come again.
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if srv.Shutdown(limit) != nil {
+			_ = srv.Close()
+		}
+	})
+	defer stop()
+	if err := srv.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func random(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
