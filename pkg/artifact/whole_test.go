@@ -15,7 +15,7 @@ import (
 //
 //	KUBECLAMP_ARTIFACT_CACHE=/var/cache/kubeclamp go test -run TestWholeCatalogue -timeout 60m -v ./pkg/artifact
 //
-// KUBECLAMP_ARTIFACTS may name some components or artifacts, separated by blanks.
+// KUBECLAMP_ARTIFACT_ARCH may name another architecture, KUBECLAMP_ARTIFACTS some components or artifacts, separated by blanks.
 func TestWholeCatalogue(t *testing.T) {
 	dir := os.Getenv("KUBECLAMP_ARTIFACT_CACHE")
 	if dir == "" {
@@ -25,11 +25,12 @@ func TestWholeCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	arch := os.Getenv("KUBECLAMP_ARTIFACT_ARCH")
 	names := strings.Fields(os.Getenv("KUBECLAMP_ARTIFACTS"))
-	if err := a.Ensure(context.Background(), "", Progress(os.Stderr, false), names...); err != nil {
+	if err := a.Ensure(context.Background(), arch, Progress(os.Stderr, false), names...); err != nil {
 		t.Fatal(err)
 	}
-	items, err := a.List("")
+	items, err := a.List(arch)
 	if err != nil {
 		t.Fatal(err)
 	}
