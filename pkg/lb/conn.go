@@ -1,0 +1,177 @@
+package lb
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// pipe is a client's connection and the one to a server. Closing it ends both at once.
+type pipe struct {
+	client, server net.Conn
+}
+
+func (p *pipe) close() {
+	p.client.Close()
+	p.server.Close()
+}
+
+// serve joins a client to the first server that takes it.
+func (b *Balancer) serve(ctx context.Context, client net.Conn) {
+	defer client.Close()
+	cfg := b.config()
+	dialer := net.Dialer{Timeout: cfg.Timeout, KeepAlive: 15 * time.Second}
+	for _, address := range b.candidates() {
+		server, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(cfg.Port)))
+		if err != nil {
+			b.log.Debug("server does not take a connection", "server", address, "error", err)
+			continue
+		}
+		p := &pipe{client: client, server: server}
+		if b.join(ctx, address, p) {
+			p.copy()
+			b.leave(address, p)
+			return
+		}
+		server.Close()
+	}
+}
+
+// candidates is every server in the order in which a new connection should try them: those that are well first, then
+// those not heard of yet, then the rest; fewest connections first, and chance among equals.
+func (b *Balancer) candidates() []string {
+	all := b.Status()
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	rank := func(s Status) int {
+		switch {
+		case s.Well:
+			return 0
+		case !s.Known:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(all, func(x, y Status) int {
+		return cmp.Or(cmp.Compare(rank(x), rank(y)), cmp.Compare(x.Connections, y.Connections))
+	})
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = s.Address
+	}
+	return out
+}
+
+// join counts a pipe, unless the server left the pool while it was dialled.
+func (b *Balancer) join(ctx context.Context, address string, p *pipe) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	be := b.backends[address]
+	if be == nil || ctx.Err() != nil {
+		return false
+	}
+	be.conns[p] = struct{}{}
+	return true
+}
+
+func (b *Balancer) leave(address string, p *pipe) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	be := b.backends[address]
+	if be == nil {
+		return
+	}
+	delete(be.conns, p)
+	b.tidy(address)
+}
+
+// tidy forgets a server that has left the pool once nothing is joined to it.
+func (b *Balancer) tidy(address string) {
+	if be := b.backends[address]; be != nil && len(be.conns) == 0 && !slices.Contains(b.order, address) {
+		delete(b.backends, address)
+	}
+}
+
+// copy passes bytes both ways until both are done; the end of one direction is passed on, an error ends both.
+func (p *pipe) copy() {
+	var wg sync.WaitGroup
+	one := func(to, from net.Conn) {
+		if _, err := io.Copy(to, from); err != nil {
+			p.close()
+			return
+		}
+		if half, ok := to.(interface{ CloseWrite() error }); ok {
+			half.CloseWrite()
+		}
+	}
+	wg.Go(func() { one(p.server, p.client) })
+	wg.Go(func() { one(p.client, p.server) })
+	wg.Wait()
+	p.close()
+}
+
+// changed is told by the prober of each change of mind.
+func (b *Balancer) changed(address string, well bool, err error) {
+	b.mu.Lock()
+	be := b.backends[address]
+	var cut []*pipe
+	if be != nil {
+		be.away = !well
+		if !well {
+			for p := range be.conns {
+				cut = append(cut, p)
+			}
+		}
+	}
+	b.mu.Unlock()
+	if well {
+		b.log.Info("server is well", "server", address)
+		b.rebalance(address)
+		return
+	}
+	b.log.Warn("server is not well", "server", address, "error", err, "cut", len(cut))
+	for _, p := range cut {
+		p.close()
+	}
+}
+
+// rebalance closes a small share of the connections to other servers, spread over a moment, so that their clients come
+// again and find the new one: of n servers that are well, each connection is closed with a chance of 1/n.
+func (b *Balancer) rebalance(come string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	well := 0
+	for _, a := range b.order {
+		if !b.backends[a].away {
+			well++
+		}
+	}
+	if well < 2 {
+		return
+	}
+	for _, a := range b.order {
+		if a == come {
+			continue
+		}
+		for p := range b.backends[a].conns {
+			if rand.IntN(well) == 0 {
+				time.AfterFunc(rand.N(b.cfg.Settle), p.close)
+			}
+		}
+	}
+}
+
+func (b *Balancer) cutAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, be := range b.backends {
+		for p := range be.conns {
+			p.close()
+		}
+	}
+}
