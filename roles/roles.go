@@ -10,21 +10,27 @@ import (
 	"github.com/kubeclamp/kubeclamp/roles/docker"
 	"github.com/kubeclamp/kubeclamp/roles/etcd"
 	"github.com/kubeclamp/kubeclamp/roles/flannel"
+	k8saddons "github.com/kubeclamp/kubeclamp/roles/k8s-addons"
 	k8sconfig "github.com/kubeclamp/kubeclamp/roles/k8s-config"
 	k8smaster "github.com/kubeclamp/kubeclamp/roles/k8s-master"
 	k8sminion "github.com/kubeclamp/kubeclamp/roles/k8s-minion"
 	nodeprep "github.com/kubeclamp/kubeclamp/roles/node-prep"
+	"github.com/kubeclamp/kubeclamp/roles/proxy"
+	proxyserver "github.com/kubeclamp/kubeclamp/roles/proxy-server"
 )
 
 var table = map[string]func() role.Role{
-	"cluster-pki": clusterpki.New,
-	"docker":      docker.New,
-	"etcd":        etcd.New,
-	"flannel":     flannel.New,
-	"k8s-config":  k8sconfig.New,
-	"k8s-master":  k8smaster.New,
-	"k8s-minion":  k8sminion.New,
-	"node-prep":   nodeprep.New,
+	"cluster-pki":  clusterpki.New,
+	"docker":       docker.New,
+	"etcd":         etcd.New,
+	"flannel":      flannel.New,
+	"k8s-addons":   k8saddons.New,
+	"k8s-config":   k8sconfig.New,
+	"k8s-master":   k8smaster.New,
+	"k8s-minion":   k8sminion.New,
+	"node-prep":    nodeprep.New,
+	"proxy":        proxy.New,
+	"proxy-server": proxyserver.New,
 }
 
 // New makes the role of that name; false if none is shipped under it.

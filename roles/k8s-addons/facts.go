@@ -1,0 +1,99 @@
+package k8saddons
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/kubeclamp/kubeclamp/pkg/role"
+)
+
+// factsText compares both forms of the manifest with the cluster, so that one Exec is enough whichever holds: $1 is the
+// one for nodes that have a resolver, $2 the other, $3 kubectl, $4 its kubeconfig. Frames are "NAME" lines.
+const factsText = `
+export KUBECONFIG=$4
+k() { "$kubectl" --request-timeout=20s "$@"; }
+kubectl=$3
+resolv=/etc/resolv.conf
+[ -r /run/systemd/resolve/resolv.conf ] && resolv=/run/systemd/resolve/resolv.conf
+text=$2
+if grep -E '^[[:space:]]*nameserver[[:space:]]' "$resolv" 2>/dev/null | grep -qvE 'nameserver[[:space:]]+(127\.|::1)'; then
+	text=$1
+	echo "resolver yes"
+fi
+diff=$(printf '%s' "$text" | KUBECTL_EXTERNAL_DIFF='diff -u -N' k diff --server-side --force-conflicts --field-manager=kubeclamp -f - 2>&1)
+code=$?
+[ $code -gt 1 ] && printf '%s\n' "$diff" >&2 && exit $code
+printf '%s\n' "$diff" | sed 's/^/diff /'
+deployment=$(k -n kube-system get deployment coredns --ignore-not-found -o json) || exit 1
+echo "deployment $(printf '%s' "$deployment" | tr -d '\n')"
+`
+
+// facts is what the cluster says.
+type facts struct {
+	Resolver   bool // the node has a resolver
+	Diff       []role.Change
+	Deployment rollout
+}
+
+func readFacts(text string) (facts, error) {
+	var f facts
+	var diff []string
+	for line := range strings.Lines(text) {
+		word, rest, _ := strings.Cut(strings.TrimRight(line, "\n"), " ")
+		switch word {
+		case "resolver":
+			f.Resolver = true
+		case "diff":
+			diff = append(diff, rest)
+		case "deployment":
+			if rest == "" {
+				continue
+			}
+			if err := json.Unmarshal([]byte(rest), &f.Deployment); err != nil {
+				return f, fmt.Errorf("kubectl's deployment: %w", err)
+			}
+		}
+	}
+	f.Diff = changes(diff)
+	return f, nil
+}
+
+// changes names the objects of a unified diff, whose files are called GROUP.VERSION.KIND.NAMESPACE.NAME.
+func changes(diff []string) []role.Change {
+	var out []role.Change
+	for i, line := range diff {
+		file, ok := strings.CutPrefix(line, "+++ ")
+		if !ok || i == 0 || !strings.HasPrefix(diff[i-1], "--- ") {
+			continue
+		}
+		file, _, _ = strings.Cut(file, "\t")
+		do := "change"
+		if i+1 < len(diff) && strings.HasPrefix(diff[i+1], "@@ -0,0 ") {
+			do = "create"
+		}
+		out = append(out, role.Change{What: "object", Name: file[strings.LastIndexByte(file, '/')+1:], Do: do})
+	}
+	return out
+}
+
+// rollout is what a Deployment says of its progress.
+type rollout struct {
+	Metadata struct{ Generation int64 }
+	Spec     struct{ Replicas int }
+	Status   struct {
+		ObservedGeneration                                          int64
+		Replicas, UpdatedReplicas, AvailableReplicas, ReadyReplicas int
+	}
+}
+
+// done says that every pod is of the newest form and available.
+func (r rollout) done() bool {
+	s := r.Status
+	return r.Metadata.Generation > 0 && s.ObservedGeneration >= r.Metadata.Generation &&
+		s.UpdatedReplicas == r.Spec.Replicas && s.Replicas == r.Spec.Replicas && s.AvailableReplicas == r.Spec.Replicas
+}
+
+func (r rollout) String() string {
+	return fmt.Sprintf("%d of %d pods are available, %d are of the newest form", r.Status.AvailableReplicas, r.Spec.Replicas, r.Status.UpdatedReplicas)
+}
