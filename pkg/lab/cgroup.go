@@ -1,8 +1,6 @@
 package lab
 
 import (
-	"bufio"
-	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,10 +8,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
-
-	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 // supervisors is the group, beside the nodes' ones, by which processes of the lab itself are found again.
@@ -246,102 +240,4 @@ func (l *Lab) groupOf(node string, files ...string) (string, bool) {
 func fileExists(p string) bool {
 	_, err := os.Stat(p)
 	return err == nil
-}
-
-// pids lists the processes in a group and below.
-func pids(dir string) []int {
-	var out []int
-	filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() != "cgroup.procs" {
-			return nil
-		}
-		f, err := os.Open(p)
-		if err != nil {
-			return nil
-		}
-		defer f.Close()
-		for s := bufio.NewScanner(f); s.Scan(); {
-			if pid, err := strconv.Atoi(s.Text()); err == nil && pid > 0 {
-				out = append(out, pid)
-			}
-		}
-		return nil
-	})
-	return out
-}
-
-// killGroups ends every process in the groups and waits until they are gone.
-func killGroups(ctx context.Context, dirs []string) error {
-	self := os.Getpid()
-	return await(ctx, 15*time.Second, "end of the processes in "+strings.Join(dirs, " "), func() bool {
-		left := 0
-		for _, d := range dirs {
-			freeze(d, false) // a frozen process does not die
-			for _, pid := range pids(d) {
-				if pid != self {
-					left++
-					syscall.Kill(pid, syscall.SIGKILL)
-				}
-			}
-		}
-		return left == 0
-	})
-}
-
-// freeze stops or continues a node; false where the group cannot.
-func freeze(dir string, on bool) bool {
-	v1, v2 := "THAWED", "0"
-	if on {
-		v1, v2 = "FROZEN", "1"
-	}
-	if p := filepath.Join(dir, "freezer.state"); fileExists(p) {
-		return os.WriteFile(p, []byte(v1), 0) == nil
-	}
-	if p := filepath.Join(dir, "cgroup.freeze"); fileExists(p) {
-		return os.WriteFile(p, []byte(v2), 0) == nil
-	}
-	return false
-}
-
-// removeGroups removes empty groups, deepest first.
-func removeGroups(ctx context.Context, dirs []string) error {
-	var last error
-	err := await(ctx, 5*time.Second, "removal of cgroups", func() bool {
-		last = nil
-		for _, dir := range dirs {
-			var below []string
-			filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-				if err == nil && d.IsDir() {
-					below = append(below, p)
-				}
-				return nil
-			})
-			for i := len(below) - 1; i >= 0; i-- {
-				if err := os.Remove(below[i]); err != nil && !os.IsNotExist(err) {
-					last = err
-				}
-			}
-		}
-		return last == nil
-	})
-	if err != nil && last != nil {
-		return fmt.Errorf("%w: %w", err, last)
-	}
-	return err
-}
-
-// await asks again and again until the answer is yes, the time is over or ctx ends.
-func await(ctx context.Context, limit time.Duration, what string, yes func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for pause := 5 * time.Millisecond; ; pause = min(pause*2, 100*time.Millisecond) {
-		if yes() {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return crowbar.Errorf(crowbar.Unavailable, "%s: did not happen within %s: %w", what, limit, ctx.Err())
-		case <-time.After(pause):
-		}
-	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Down ends the lab and removes its nodes with their disks; keys and images stay for the next one, unless purge. It goes
+// Down ends the lab and removes its nodes with their disks; keys and images stay for the next one, unless purge (images only where they are the lab's own). It goes
 // by what is on the machine, not by what the lab remembers, so it also clears up after a kill -9 or half an Up. Doing it
 // again does nothing.
 func (l *Lab) Down(ctx context.Context, purge bool) error {
@@ -32,12 +32,15 @@ func (l *Lab) Down(ctx context.Context, purge bool) error {
 	var errs []error
 	gone := []string{"nodes", "bin", "known_hosts", "lab.json"}
 	if purge {
-		gone = append(gone, "images", "key", "key.pub")
+		gone = append(gone, "key", "key.pub")
 	}
 	for _, p := range gone {
 		errs = append(errs, os.RemoveAll(l.path(p)))
 	}
 	if purge {
+		if l.cfg.Images == l.path("images") {
+			errs = append(errs, os.RemoveAll(l.cfg.Images))
+		}
 		errs = append(errs, os.RemoveAll(l.path("lock")))
 		if err := os.Remove(l.cfg.Dir); err != nil && !os.IsNotExist(err) && !strings.Contains(err.Error(), "not empty") {
 			errs = append(errs, err)

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 // run runs a program with these very arguments; its error holds all that the program said.
@@ -46,4 +49,20 @@ func joinErrs(what string, errs []error) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
+}
+
+// await asks again and again until the answer is yes, the time is over or ctx ends.
+func await(ctx context.Context, limit time.Duration, what string, yes func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for pause := 5 * time.Millisecond; ; pause = min(pause*2, 100*time.Millisecond) {
+		if yes() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return crowbar.Errorf(crowbar.Unavailable, "%s: did not happen within %s: %w", what, limit, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
 }

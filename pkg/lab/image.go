@@ -146,7 +146,7 @@ func (l *Lab) follow(suite string, talk io.Reader) (last []string) {
 		}
 		if l.cfg.Progress != nil {
 			gone := time.Since(start)
-			l.cfg.Progress(Progress{Subject: "image " + suite, Text: stage, Done: min(float64(gone)/float64(total), 0.99), ETA: max(total-gone, time.Second)})
+			l.cfg.Progress(Progress{Subject: "image " + suite, Text: stage, Done: min(float64(gone)/float64(total), 0.99), ETA: max(total-gone, 0)})
 		}
 	}
 }

@@ -8,7 +8,6 @@
 package lab
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -16,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sort"
+	"strings"
 	"syscall"
 	"time"
 
@@ -100,11 +100,6 @@ func Open(cfg Config) (*Lab, error) {
 		return nil, fmt.Errorf("open lab in %s: %w", cfg.Dir, err)
 	}
 	cfg.Dir = dir
-	if cfg.Images != "" {
-		if cfg.Images, err = filepath.Abs(cfg.Images); err != nil {
-			return nil, fmt.Errorf("open lab in %s: %w", cfg.Dir, err)
-		}
-	}
 	l := &Lab{cfg: cfg, log: cfg.Log}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -116,38 +111,50 @@ func Open(cfg Config) (*Lab, error) {
 	if rec.Name != "" {
 		l.cfg.Name, l.cfg.Network = rec.Name, rec.Network
 	}
-	if l.cfg.Name == "" {
-		l.cfg.Name = DefaultName
-	}
-	if !l.cfg.Network.IsValid() {
-		l.cfg.Network = netip.MustParsePrefix(Network)
-	}
-	if err := checkNetwork(l.cfg.Network); err != nil {
-		return nil, err
-	}
-	if !labNameRE.MatchString(l.cfg.Name) {
-		return nil, crowbar.Errorf(crowbar.Invalid, "open lab: name %q: 2 to 7 lower-case letters and digits, a letter first", l.cfg.Name)
-	}
-	if len(l.cfg.Self) == 0 {
-		exe, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("open lab: find own program: %w", err)
-		}
-		l.cfg.Self = []string{exe, "lab", "inside"}
+	if err := l.fill(); err != nil {
+		return nil, fmt.Errorf("open lab in %s: %w", dir, err)
 	}
 	return l, nil
+}
+
+// fill sets what the caller left open, and checks the rest.
+func (l *Lab) fill() (err error) {
+	c := &l.cfg
+	if c.Images == "" {
+		c.Images = l.path("images")
+	}
+	if c.Images, err = filepath.Abs(c.Images); err != nil {
+		return err
+	}
+	for _, p := range []string{c.Dir, c.Images} {
+		if !plainArg.MatchString(p) || strings.Contains(p, ":") { // the overlay's options would read it as two
+			return crowbar.Errorf(crowbar.Invalid, "folder %q: letters, digits and _./=@+- only: choose another", p)
+		}
+	}
+	if c.Name == "" {
+		c.Name = DefaultName
+	}
+	if !labNameRE.MatchString(c.Name) {
+		return crowbar.Errorf(crowbar.Invalid, "name %q: 2 to 7 lower-case letters and digits, a letter first", c.Name)
+	}
+	if !c.Network.IsValid() {
+		c.Network = netip.MustParsePrefix(Network)
+	}
+	if len(c.Self) == 0 {
+		exe, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find own program: %w", err)
+		}
+		c.Self = []string{exe, "lab", "inside"}
+	}
+	return checkNetwork(c.Network)
 }
 
 // Dir is the lab's folder.
 func (l *Lab) Dir() string { return l.cfg.Dir }
 
 // imagePath is a place in the folder of images.
-func (l *Lab) imagePath(name string) string {
-	if l.cfg.Images != "" {
-		return filepath.Join(l.cfg.Images, name)
-	}
-	return l.path("images", name)
-}
+func (l *Lab) imagePath(name string) string { return filepath.Join(l.cfg.Images, name) }
 
 // Network is the nodes' network.
 func (l *Lab) Network() netip.Prefix { return l.cfg.Network }
@@ -162,6 +169,7 @@ func (l *Lab) path(elem ...string) string {
 func (l *Lab) nodeDir(name string) string { return l.path("nodes", name) }
 
 func (l *Lab) tell(subject, format string, a ...any) {
+	l.log.Info(fmt.Sprintf(format, a...), "subject", subject)
 	if l.cfg.Progress != nil {
 		l.cfg.Progress(Progress{Subject: subject, Text: fmt.Sprintf(format, a...), Done: -1})
 	}
@@ -196,91 +204,4 @@ func (l *Lab) lock() (unlock func(), err error) {
 		return nil, crowbar.Errorf(crowbar.Conflict, "lab %s is being changed by another command: wait for it to end, then try again", l.cfg.Dir)
 	}
 	return func() { f.Close() }, nil
-}
-
-func (rec record) node(name string) (nodeRecord, error) {
-	for _, n := range rec.Nodes {
-		if n.Name == name {
-			return n, nil
-		}
-	}
-	return nodeRecord{}, crowbar.Errorf(crowbar.NotFound, "no node %q in the lab: `kubeclamp lab status` lists them", name)
-}
-
-// merge adds the wanted nodes that the lab does not have yet, each with the lowest free index.
-func (rec *record) merge(want []NodeSpec, max int) error {
-	used := map[int]bool{}
-	have := map[string]nodeRecord{}
-	for _, n := range rec.Nodes {
-		used[n.Index], have[n.Name] = true, n
-	}
-	next := 1
-	for _, w := range want {
-		if w.Suite == "" {
-			w.Suite = DefaultSuite
-		}
-		if err := checkSpec(w); err != nil {
-			return err
-		}
-		if old, ok := have[w.Name]; ok {
-			if old.Suite != w.Suite {
-				return crowbar.Errorf(crowbar.Conflict, "node %q is of %s already, not %s: use another name, or `kubeclamp lab down` first", w.Name, old.Suite, w.Suite)
-			}
-			continue
-		}
-		for used[next] {
-			next++
-		}
-		if next > max {
-			return crowbar.Errorf(crowbar.Invalid, "node %q: the lab's network has room for %d nodes only: choose a wider one", w.Name, max)
-		}
-		used[next] = true
-		n := nodeRecord{NodeSpec: w, Index: next}
-		have[w.Name] = n
-		rec.Nodes = append(rec.Nodes, n)
-	}
-	return nil
-}
-
-func checkSpec(w NodeSpec) error {
-	if !nodeNameRE.MatchString(w.Name) {
-		return crowbar.Errorf(crowbar.Invalid, "node name %q: 1 to 40 lower-case letters, digits and inner dashes", w.Name)
-	}
-	for _, s := range Suites() {
-		if s == w.Suite {
-			return nil
-		}
-	}
-	return crowbar.Errorf(crowbar.Invalid, "node %q: suite %q is not one of %v", w.Name, w.Suite, Suites())
-}
-
-func readJSON(path string, v any) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return nil
-}
-
-func writeJSON(path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return writeFile(path, append(b, '\n'), 0o600)
-}
-
-// writeFile replaces a file in one step, so that a reader or a crash never sees half of it.
-func writeFile(path string, b []byte, mode os.FileMode) error {
-	tmp := fmt.Sprintf("%s.%d.new", path, os.Getpid())
-	if err := os.WriteFile(tmp, b, mode); err != nil {
-		return err
-	}
-	if err := os.Chmod(tmp, mode); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }

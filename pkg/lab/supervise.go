@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -26,12 +25,6 @@ const (
 	StateFailed  = "failed" // it did not start
 )
 
-// process names one process for good: a pid alone may be somebody else's by now.
-type process struct {
-	PID   int    `json:"pid"`
-	Start string `json:"start"` // ticks since the machine started
-}
-
 // nodeState is Dir/nodes/NAME/state.json; the node's supervisor writes it.
 type nodeState struct {
 	State      string    `json:"state"`
@@ -39,91 +32,6 @@ type nodeState struct {
 	Boots      int       `json:"boots"`
 	Ended      string    `json:"ended,omitempty"` // how init ended the last time
 	Since      time.Time `json:"since"`
-}
-
-func findProcess(pid int) (process, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return process{}, err
-	}
-	_, rest, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')'):]), " ")
-	f := strings.Fields(rest)
-	if !ok || len(f) < 20 || f[0] == "Z" {
-		return process{}, fmt.Errorf("process %d: ended", pid)
-	}
-	return process{PID: pid, Start: f[19]}, nil
-}
-
-func (p process) alive() bool {
-	q, err := findProcess(p.PID)
-	return p.PID > 0 && err == nil && q == p
-}
-
-func (p process) kill(sig syscall.Signal) error {
-	if !p.alive() {
-		return nil
-	}
-	return syscall.Kill(p.PID, sig)
-}
-
-// powerOn starts the node's supervisor, which lives on when this process ends.
-func (l *Lab) powerOn(ctx context.Context, n nodeRecord) error {
-	st, err := l.nodeState(n.Name)
-	if err != nil {
-		return err
-	}
-	if st.Supervisor.alive() {
-		return nil
-	}
-	if err := killGroups(ctx, l.groups(n.Name)); err != nil { // left by a supervisor that was killed
-		return err
-	}
-	dir := l.nodeDir(n.Name)
-	out, err := os.OpenFile(filepath.Join(dir, "console.log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	argv := append(l.cfg.Self[1:len(l.cfg.Self):len(l.cfg.Self)], stageSupervise, l.cfg.Dir, n.Name)
-	cmd := exec.Command(l.cfg.Self[0], argv...)
-	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH")}
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start supervisor of %s: %w", n.Name, err)
-	}
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
-	err = await(ctx, 20*time.Second, "start of node "+n.Name, func() bool {
-		select {
-		case <-ended:
-			return true
-		default:
-		}
-		st, err = l.nodeState(n.Name)
-		return err == nil && st.Supervisor.PID == cmd.Process.Pid && st.State != StateOff
-	})
-	if err != nil {
-		return err
-	}
-	return l.failure(n.Name, st)
-}
-
-// failure is the error of a node that could not boot, with what it said.
-func (l *Lab) failure(name string, st nodeState) error {
-	if st.State != StateFailed && st.State != StateOff {
-		return nil
-	}
-	b, err := os.ReadFile(filepath.Join(l.nodeDir(name), "console.log"))
-	if err != nil {
-		b = []byte(err.Error())
-	}
-	return crowbar.Errorf(crowbar.Unavailable, "node %s is %s: %s: %s", name, st.State, st.Ended, strings.TrimSpace(tail(string(b), 10)))
-}
-
-func tail(s string, n int) string {
-	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 func (l *Lab) nodeState(name string) (nodeState, error) {
@@ -148,7 +56,11 @@ func (l *Lab) supervise(n nodeRecord) error {
 		return err
 	}
 	ctx := context.Background()
-	st := nodeState{Supervisor: me, Since: time.Now()}
+	st, err := l.nodeState(n.Name)
+	if err != nil {
+		return err
+	}
+	st.Supervisor, st.Since = me, time.Now()
 	for quick := 0; ; {
 		start := time.Now()
 		st.Boots++
@@ -206,6 +118,9 @@ func (l *Lab) bootOnce(ctx context.Context, n nodeRecord, st *nodeState) (again 
 	if _, err := l.makeGroups(n); err != nil {
 		return false, err
 	}
+	if err := os.RemoveAll(filepath.Join(l.nodeDir(n.Name), bootError)); err != nil {
+		return false, err
+	}
 	argv := append(l.cfg.Self[1:len(l.cfg.Self):len(l.cfg.Self)], stageEnter, l.cfg.Dir, n.Name)
 	cmd := exec.Command(l.cfg.Self[0], argv...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -218,12 +133,16 @@ func (l *Lab) bootOnce(ctx context.Context, n nodeRecord, st *nodeState) (again 
 		return false, errors.Join(err, cmd.Process.Kill())
 	}
 	cmd.Wait()
+	if b, err := os.ReadFile(filepath.Join(l.nodeDir(n.Name), bootError)); err == nil && len(b) > 0 {
+		return false, errors.New(string(b))
+	}
 	st.Ended, again, err = ending(cmd.ProcessState.Sys().(syscall.WaitStatus))
 	return again, err
 }
 
 // ending reads how a node's init ended: the kernel kills the first process of a namespace with SIGHUP on reboot and
-// SIGINT on power-off; a shell would call these 129 and 130.
+// SIGINT on power-off; a shell would call these 129 and 130. Some versions of unshare say 1 where the first process was
+// killed with SIGKILL; a boot that went wrong says so in a file.
 func ending(ws syscall.WaitStatus) (text string, again bool, err error) {
 	code := ws.ExitStatus()
 	if ws.Signaled() {
@@ -234,7 +153,7 @@ func ending(ws syscall.WaitStatus) (text string, again bool, err error) {
 		return "rebooted", true, nil
 	case 128 + int(syscall.SIGINT):
 		return "powered off from inside", false, nil
-	case 128 + int(syscall.SIGKILL):
+	case 128 + int(syscall.SIGKILL), 1:
 		return "killed", false, nil
 	}
 	return "", false, fmt.Errorf("init ended with status %d", code)

@@ -87,7 +87,7 @@ func (l *Lab) ensureImages(ctx context.Context, rec *record) error {
 	var wg sync.WaitGroup
 	images, errs := map[string]string{}, []error(nil)
 	for _, suite := range Suites() {
-		if !slices.ContainsFunc(rec.Nodes, func(n nodeRecord) bool { return n.Suite == suite && n.Image == "" }) {
+		if !slices.ContainsFunc(rec.Nodes, func(n nodeRecord) bool { return n.Suite == suite && !dirExists(n.Image) }) {
 			continue
 		}
 		wg.Go(func() {
@@ -99,7 +99,7 @@ func (l *Lab) ensureImages(ctx context.Context, rec *record) error {
 	}
 	wg.Wait()
 	for i := range rec.Nodes {
-		if n := &rec.Nodes[i]; n.Image == "" {
+		if n := &rec.Nodes[i]; !dirExists(n.Image) {
 			n.Image = images[n.Suite]
 		}
 	}
