@@ -77,7 +77,7 @@ func New(c Config) *Annealer {
 }
 
 // Run starts whatever becomes runnable, at most one run a node, until ctx ends; then it waits for the runs under way, which
-// are told to stop and go back to todo.
+// are told to stop and go back to todo. It is an error if the state's watch ends before ctx.
 func (a *Annealer) Run(ctx context.Context) error {
 	watch := a.Engine.Watch(ctx)
 	ended := make(chan crowbar.ID)
@@ -102,10 +102,13 @@ func (a *Annealer) Run(ctx context.Context) error {
 			}
 			busy[nr.Node] = true
 			go func() {
-				a.run(ctx, nr.ID)
+				a.run(ctx, nr)
 				ended <- nr.Node
 			}()
 		}
 	}
-	return context.Cause(ctx)
+	if ctx.Err() == nil {
+		return crowbar.Errorf(crowbar.Unavailable, "anneal: the state was closed")
+	}
+	return nil
 }

@@ -198,13 +198,13 @@ func TestConnectionsAreClosedWhenIdle(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); _ = r.Run(ctx) }()
 		synctest.Wait()
-		if !allActive(r.engine.View()) || r.open != 3 {
-			t.Errorf("%d connections are open", r.open)
+		if n := r.connections(); !allActive(r.engine.View()) || n != 3 {
+			t.Errorf("%d connections are open", n)
 		}
 		time.Sleep(61 * time.Second)
 		synctest.Wait()
-		if r.open != 0 {
-			t.Errorf("%d connections are open after a minute", r.open)
+		if n := r.connections(); n != 0 {
+			t.Errorf("%d connections are open after a minute", n)
 		}
 		cancel()
 		<-done
@@ -388,6 +388,32 @@ func TestFenceScript(t *testing.T) {
 	}
 	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
 		t.Error(st.Mode(), err)
+	}
+}
+
+// hiccup is a store that makes one commit and says that it did not.
+type hiccup struct {
+	engine.Store
+	at int
+}
+
+func (h *hiccup) Commit(ctx context.Context, at crowbar.Rev, c ...crowbar.Change) error {
+	err := h.Store.Commit(ctx, at, c...)
+	if h.at--; h.at == 0 && err == nil {
+		return crowbar.Errorf(crowbar.Unavailable, "the answer was lost")
+	}
+	return err
+}
+
+func TestAnswersOfTheStateGetLost(t *testing.T) {
+	for at := range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			st, s := memory(), newSite()
+			newRig(t, st, s, "first").cluster(1)
+			if r := newRig(t, &hiccup{st, at + 1}, s, "a"); !r.until(allActive) {
+				t.Fatalf("it does not converge when the answer to commit %d is lost", at+1)
+			}
+		})
 	}
 }
 

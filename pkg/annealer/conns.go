@@ -113,8 +113,7 @@ func (a *Annealer) reach(ctx context.Context, w *crowbar.Work, name string, j ji
 	}
 	node.Arch = goarch(strings.TrimSpace(machine))
 	if _, err := a.Engine.UpdateNode(ctx, node.ID, func(n *crowbar.Node) error { n.Arch = node.Arch; return nil }); err != nil {
-		a.conns.put(d, false)
-		return nil, nil, err
+		a.Log.Warn("the node's architecture is recorded at its next run", "node", node.Name, "error", err)
 	}
 	return d, &node, nil
 }

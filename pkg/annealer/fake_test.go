@@ -1,7 +1,6 @@
 package annealer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -189,6 +188,12 @@ func (r fakeRole) Remove(ctx context.Context, on role.Target) error {
 	return err
 }
 
+func (s *site) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
 func (s *site) enter(node string) {
 	m := s.machine(node)
 	s.mu.Lock()
@@ -238,12 +243,10 @@ type rig struct {
 	t      *testing.T
 	engine *engine.Engine
 	store  engine.Store
-	out    *bytes.Buffer
 }
 
 func newRig(t *testing.T, st engine.Store, s *site, owner string) *rig {
 	t.Helper()
-	out := &bytes.Buffer{}
 	e := engine.New(engine.Config{Store: st, PKI: nil, Owner: owner})
 	a := New(Config{Engine: e, Jigs: map[string]jig.Jig{"ssh": s, "noop": s}, LogDir: t.TempDir(), Parallel: 3,
 		Roles: func(name string) (role.Role, error) {
@@ -253,7 +256,7 @@ func newRig(t *testing.T, st engine.Store, s *site, owner string) *rig {
 			return fakeRole{name, s}, nil
 		},
 		Log: slog.New(slog.DiscardHandler)})
-	return &rig{Annealer: a, site: s, t: t, engine: e, store: st, out: out}
+	return &rig{Annealer: a, site: s, t: t, engine: e, store: st}
 }
 
 // cluster imports the barclamp and applies n nodes.

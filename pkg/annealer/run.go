@@ -21,16 +21,11 @@ const (
 )
 
 // run is one run of a node-role from Begin to Finish.
-func (a *Annealer) run(ctx context.Context, id crowbar.ID) {
+func (a *Annealer) run(ctx context.Context, nr *crowbar.NodeRole) {
+	id := nr.ID
 	w, err := a.Engine.Begin(ctx, id)
 	if err != nil {
-		switch crowbar.KindOf(err) {
-		case crowbar.Conflict, crowbar.NotFound:
-			a.Log.Debug("begin", "error", err)
-		default:
-			a.Log.Warn("begin", "error", err)
-			pause(ctx, breather)
-		}
+		a.notBegun(ctx, nr, err)
 		return
 	}
 	out := newTranscript(w)
@@ -49,6 +44,21 @@ func (a *Annealer) run(ctx context.Context, id crowbar.ID) {
 	log.close()
 	if o.Lost {
 		pause(ctx, breather)
+	}
+}
+
+// notBegun sees to a Begin that failed. Where the state did not answer, the run may be on record all the same: nobody does
+// it, so it is lost.
+func (a *Annealer) notBegun(ctx context.Context, nr *crowbar.NodeRole, err error) {
+	if k := crowbar.KindOf(err); k == crowbar.Conflict || k == crowbar.NotFound {
+		a.Log.Debug("begin", "error", err)
+		return
+	}
+	a.Log.Warn("begin", "error", err)
+	pause(ctx, breather)
+	now := a.Engine.View().NodeRole(nr.ID)
+	if now != nil && now.State == crowbar.Transition && now.Attempt > nr.Attempt {
+		a.finish(ctx, &crowbar.Work{NodeRole: *now, Attempt: now.Attempt}, crowbar.Outcome{Lost: true, Status: "it was never started"})
 	}
 }
 
