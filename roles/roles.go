@@ -14,6 +14,7 @@ import (
 	k8sconfig "github.com/kubeclamp/kubeclamp/roles/k8s-config"
 	k8smaster "github.com/kubeclamp/kubeclamp/roles/k8s-master"
 	k8sminion "github.com/kubeclamp/kubeclamp/roles/k8s-minion"
+	k8sready "github.com/kubeclamp/kubeclamp/roles/k8s-ready"
 	nodeprep "github.com/kubeclamp/kubeclamp/roles/node-prep"
 	"github.com/kubeclamp/kubeclamp/roles/proxy"
 	proxyserver "github.com/kubeclamp/kubeclamp/roles/proxy-server"
@@ -28,6 +29,7 @@ var table = map[string]func() role.Role{
 	"k8s-config":   k8sconfig.New,
 	"k8s-master":   k8smaster.New,
 	"k8s-minion":   k8sminion.New,
+	"k8s-ready":    k8sready.New,
 	"node-prep":    nodeprep.New,
 	"proxy":        proxy.New,
 	"proxy-server": proxyserver.New,

@@ -3,6 +3,7 @@ package k8saddons
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/role"
@@ -74,6 +75,24 @@ func changes(diff []string) []role.Change {
 		}
 		out = append(out, role.Change{What: "object", Name: file[strings.LastIndexByte(file, '/')+1:], Do: do})
 	}
+	return out
+}
+
+// objects names all objects of a manifest, in kubectl diff's words and order.
+func objects(manifest string) []role.Change {
+	var out []role.Change
+	for doc := range strings.SplitSeq(manifest, "\n---\n") {
+		field := map[string]string{}
+		for line := range strings.Lines(doc) {
+			key, value, _ := strings.Cut(strings.TrimRight(line, "\n"), ": ")
+			if _, seen := field[key]; !seen {
+				field[key] = strings.Trim(value, `"`)
+			}
+		}
+		name := strings.ReplaceAll(field["apiVersion"], "/", ".") + "." + field["kind"] + "." + field["  namespace"] + "." + field["  name"]
+		out = append(out, role.Change{What: "object", Name: name, Do: "create"})
+	}
+	slices.SortFunc(out, func(a, b role.Change) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 

@@ -4,7 +4,6 @@ package k8saddons
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -38,6 +37,9 @@ func (addons) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	if err != nil {
 		return role.Result{}, err
 	}
+	if on.DryRun && !on.Again {
+		return foresee(ctx, on, c)
+	}
 	have, err := read(ctx, on, c)
 	res := role.Result{Changes: have.Diff, Wall: crowbar.Data{"k8s-addons-dns": c.IP}}
 	if err != nil || on.DryRun || len(have.Diff) == 0 && have.Deployment.done() {
@@ -49,6 +51,16 @@ func (addons) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 		}
 	}
 	return res, rolledOut(ctx, on)
+}
+
+// foresee is a dry run before the first run: where there is no cluster yet, all objects will be made.
+func foresee(ctx context.Context, on role.Target, c config) (role.Result, error) {
+	have, err := ask(ctx, on, c)
+	if err == nil {
+		return role.Result{Changes: have.Diff}, nil
+	}
+	text, err := c.manifest(have.Resolver)
+	return role.Result{Changes: objects(text)}, err
 }
 
 // Check says what was changed by hand.
@@ -84,7 +96,18 @@ func kubectl(ctx context.Context, on role.Target, stdin string, args ...string) 
 	return jig.Run(ctx, on.Conn, jig.Cmd{Argv: argv, Stdin: strings.NewReader(stdin)})
 }
 
-func read(ctx context.Context, on role.Target, c config) (facts, error) {
+// read asks until the API server answers: it may just be starting.
+func read(ctx context.Context, on role.Target, c config) (have facts, err error) {
+	err = role.Await(ctx, "the API server on "+on.Node, answerLimit, func(ctx context.Context) (bool, error) {
+		var why error
+		have, why = ask(ctx, on, c)
+		return why == nil, why
+	})
+	return have, err
+}
+
+// ask compares the manifest with the cluster, in one Exec.
+func ask(ctx context.Context, on role.Target, c config) (facts, error) {
 	with, err := c.manifest(true)
 	if err != nil {
 		return facts{}, err
@@ -93,14 +116,12 @@ func read(ctx context.Context, on role.Target, c config) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	var exit jig.Exit
-	var link error // final: the node cannot be reached
-	err = role.Await(ctx, "the API server on "+on.Node, answerLimit, func(ctx context.Context) (bool, error) {
-		exit, link = on.Conn.Exec(ctx, jig.Script(factsText, with, without, kubectlFile, kubeconfig))
-		return link != nil || exit.Code == 0, fmt.Errorf("%s", strings.TrimSpace(string(exit.Stderr)))
-	})
-	if err := errors.Join(link, err); err != nil {
-		return facts{}, crowbar.Errorf(crowbar.Unavailable, "compare cluster DNS with the cluster by kubectl: %w", err)
+	exit, err := on.Conn.Exec(ctx, jig.Script(factsText, with, without, kubectlFile, kubeconfig))
+	if err != nil {
+		return facts{}, err
+	}
+	if exit.Code != 0 {
+		return facts{}, crowbar.Errorf(crowbar.Unavailable, "compare cluster DNS with the cluster by kubectl: %s", strings.TrimSpace(string(exit.Stderr)))
 	}
 	return readFacts(string(exit.Stdout))
 }
