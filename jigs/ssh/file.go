@@ -16,12 +16,12 @@ import (
 // putScript writes stdin to a temporary file beside $1 and renames it. The data must end with the word $3, which is cut
 // off: without it the sender did not get to the end (it died, or the line broke), and nothing is changed. Temporary files
 // that a power cut left behind are swept.
-const putScript = `set -eu
+const putScript = `set -eu; trap '' PIPE
 dir=$(dirname -- "$1"); tmp=$dir/.kubeclamp-put.$$
 [ -d "$dir" ] || { echo "there is no folder $dir" >&2; exit 66; }
 [ ! -d "$1" ] || { echo "it is a folder" >&2; exit 67; }
 fail() {
-	code=$?; trap - EXIT; rm -f -- "$tmp"
+	code=$?; trap - EXIT; set +e; rm -f -- "$tmp"
 	df -Pk -- "$dir" 2>/dev/null | awk 'END { print "(" $4 " KiB of " $2 " free on " $6 ")" }' >&2
 	exit $code
 }

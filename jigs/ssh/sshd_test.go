@@ -47,7 +47,7 @@ func serve(t testing.TB, more ...string) *sshd {
 	d.port = freePort(t)
 	conf := append([]string{fmt.Sprintf("ListenAddress 127.0.0.1:%d", d.port), "HostKey " + d.dir + "/host", "AuthorizedKeysFile " + d.dir + "/authorized",
 		"PidFile none", "StrictModes no", "UsePAM no", "PermitRootLogin yes", "PasswordAuthentication no",
-		"SetEnv SHLVL=2"} // bash then leaves the tester's own ~/.bashrc alone, more...)
+		"SetEnv SHLVL=2"}, more...) // bash then leaves the tester's own ~/.bashrc alone
 	if err := os.WriteFile(filepath.Join(d.dir, "conf"), []byte(strings.Join(conf, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
