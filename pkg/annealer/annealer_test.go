@@ -211,6 +211,35 @@ func TestConnectionsAreClosedWhenIdle(t *testing.T) {
 	})
 }
 
+// TestKeptConnectionDied: a node that was restarted between two runs costs a look, not a run.
+func TestKeptConnectionDied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, memory(), newSite(), "a")
+		r.cluster(1)
+		restarted := false
+		r.apply = func(ctx context.Context, name string, on role.Target) (role.Result, error) {
+			if name == "db" && !restarted {
+				restarted = true
+				broken := true
+				r.machine("n0").exec = func(jig.Cmd) (jig.Exit, error) {
+					if broken {
+						broken = false
+						return jig.Exit{}, crowbar.Errorf(crowbar.Unavailable, "the connection broke")
+					}
+					return jig.Exit{}, nil
+				}
+			}
+			return r.write(ctx, name, on)
+		}
+		if !r.until(allActive) {
+			t.Fatal("it does not converge")
+		}
+		if nr := r.nr("db", "n0"); nr.Attempt != 1 || r.dials != 3 || r.open != 0 {
+			t.Errorf("attempt %d, %d dials, %d open", nr.Attempt, r.dials, r.open)
+		}
+	})
+}
+
 func TestLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, memory(), newSite(), "a")

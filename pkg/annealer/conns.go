@@ -20,10 +20,11 @@ type conns struct {
 
 // dialled is a connection and what it was made with.
 type dialled struct {
-	conn jig.Conn
-	node crowbar.ID
-	way  way
-	end  *time.Timer
+	conn   jig.Conn
+	redial func(ctx context.Context) (jig.Conn, error) // nil for one that is new
+	node   crowbar.ID
+	way    way
+	end    *time.Timer
 }
 
 // way is what must be the same for a connection to serve again.
@@ -37,7 +38,7 @@ func newConns(linger time.Duration) *conns {
 }
 
 // take gives the idle connection to a node, or makes one.
-func (c *conns) take(ctx context.Context, name string, j jig.Jig, n *crowbar.Node) (d *dialled, reused bool, err error) {
+func (c *conns) take(ctx context.Context, name string, j jig.Jig, n *crowbar.Node) (d *dialled, err error) {
 	w := way{name, n.Address, n.SSH}
 	w.ssh.HostKey = "" // recorded at the first contact, which is no reason for a second one
 	c.mu.Lock()
@@ -47,15 +48,23 @@ func (c *conns) take(ctx context.Context, name string, j jig.Jig, n *crowbar.Nod
 	if d != nil {
 		d.end.Stop()
 		if d.way == w {
-			return d, true, nil
+			d.redial = func(ctx context.Context) (jig.Conn, error) {
+				conn, err := j.Dial(ctx, n)
+				if err == nil {
+					d.conn.Close()
+					d.conn = conn
+				}
+				return conn, err
+			}
+			return d, nil
 		}
 		d.conn.Close()
 	}
 	conn, err := j.Dial(ctx, n)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	return &dialled{conn: conn, node: n.ID, way: w}, false, nil
+	return &dialled{conn: conn, node: n.ID, way: w}, nil
 }
 
 // put gives a connection back; a broken one is closed.
@@ -94,12 +103,12 @@ func (c *conns) closeAll() {
 // reach connects to the node, and finds out its architecture the first time.
 func (a *Annealer) reach(ctx context.Context, w *crowbar.Work, name string, j jig.Jig, log *runLog) (*dialled, *crowbar.Node, error) {
 	began := time.Now()
-	d, reused, err := a.conns.take(ctx, name, j, &w.Node)
+	d, err := a.conns.take(ctx, name, j, &w.Node)
 	if err != nil {
 		log.line("connect by jig %s: %s", name, err)
 		return nil, nil, fmt.Errorf("reach node %s: %w", w.Node.Short(), err)
 	}
-	if !reused {
+	if d.redial == nil {
 		log.line("connected by jig %s in %s", name, since(began))
 	}
 	node := w.Node
@@ -112,6 +121,7 @@ func (a *Annealer) reach(ctx context.Context, w *crowbar.Work, name string, j ji
 		return nil, nil, fmt.Errorf("find out the architecture of node %s: %w", node.Short(), err)
 	}
 	node.Arch = goarch(strings.TrimSpace(machine))
+	log.line("the node's architecture is %s", node.Arch)
 	if _, err := a.Engine.UpdateNode(ctx, node.ID, func(n *crowbar.Node) error { n.Arch = node.Arch; return nil }); err != nil {
 		a.Log.Warn("the node's architecture is recorded at its next run", "node", node.Name, "error", err)
 	}

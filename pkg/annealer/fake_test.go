@@ -271,7 +271,7 @@ func (r *rig) cluster(n int) {
 	}
 	doc := crowbar.Cluster{Deployment: "k", Attribs: map[string]any{"db-password": "hunter22\nsecond line of it"}}
 	for i := range n {
-		cn := crowbar.ClusterNode{Name: fmt.Sprintf("n%d", i), Address: fmt.Sprintf("10.0.0.%d", i+1), Roles: []string{"app"}}
+		cn := crowbar.ClusterNode{Name: fmt.Sprintf("n%d", i), Address: fmt.Sprintf("10.0.%d.%d", i/250, i%250+1), Roles: []string{"app"}}
 		if i < 3 {
 			cn.Roles = []string{"db", "app"}
 		}

@@ -19,13 +19,53 @@ import (
 // recorder is a role's connection: everything that goes over it is written to the run log, and it is fenced before it can
 // change anything.
 type recorder struct {
-	conn  jig.Conn
 	log   *runLog
 	fence *fence
 
-	mu    sync.Mutex
-	execs int
-	cut   error // the link broke
+	mu     sync.Mutex
+	conn   jig.Conn
+	redial func(ctx context.Context) (jig.Conn, error) // once, for a kept connection that turns out to be dead; else nil
+	execs  int
+	cut    error // the link broke
+}
+
+func (r *recorder) link() jig.Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conn
+}
+
+// look runs the first command of a run. A connection that was kept from an earlier run may have died since: then the look,
+// which is repeatable, is done over a new one.
+func (r *recorder) look(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
+	exit, err := r.link().Exec(ctx, c)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	redial := r.redial
+	r.redial = nil
+	if err == nil || redial == nil || ctx.Err() != nil || crowbar.KindOf(err) != crowbar.Unavailable || !rewound(c.Stdin) {
+		return exit, err
+	}
+	r.log.line("the kept connection is dead (%s): connecting anew", err)
+	conn, err := redial(ctx)
+	if err != nil {
+		return exit, err
+	}
+	r.conn = conn
+	return conn.Exec(ctx, c)
+}
+
+// rewound sets an input back to its beginning, if it can.
+func rewound(r io.Reader) bool {
+	if r == nil {
+		return true
+	}
+	s, ok := r.(io.Seeker)
+	if !ok {
+		return false
+	}
+	_, err := s.Seek(0, io.SeekStart)
+	return err == nil
 }
 
 // broken is the error with which the link broke; nil while it holds.
@@ -52,7 +92,7 @@ func (r *recorder) pass(ctx context.Context) error {
 	if r.fence == nil {
 		return nil
 	}
-	err := r.fence.pass(ctx, r.conn)
+	err := r.fence.pass(ctx, r.link())
 	r.saw(ctx, err)
 	return err
 }
@@ -63,10 +103,12 @@ func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	first := r.execs == 0
 	r.execs++
 	r.mu.Unlock()
+	do := r.look
 	if !first {
 		if err := r.pass(ctx); err != nil {
 			return jig.Exit{}, err
 		}
+		do = r.link().Exec
 	}
 	if r.fence != nil {
 		env := maps.Clone(c.Env)
@@ -77,7 +119,7 @@ func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 		c.Env = env
 	}
 	began := time.Now()
-	exit, err := r.conn.Exec(ctx, c)
+	exit, err := do(ctx, c)
 	r.saw(ctx, err)
 	r.log.exec(c, exit, err, time.Since(began))
 	return exit, err
@@ -90,7 +132,7 @@ func (r *recorder) Put(ctx context.Context, path string, mode fs.FileMode, from 
 	}
 	began := time.Now()
 	counted := &counter{r: from}
-	err := r.conn.Put(ctx, path, mode, counted)
+	err := r.link().Put(ctx, path, mode, counted)
 	if own := counted.failed(); own != nil { // the source broke off, not the link
 		err = fmt.Errorf("put %s: %w", path, own)
 	} else {
@@ -103,7 +145,7 @@ func (r *recorder) Put(ctx context.Context, path string, mode fs.FileMode, from 
 // Get reads a file.
 func (r *recorder) Get(ctx context.Context, path string) (io.ReadCloser, error) {
 	began := time.Now()
-	rc, err := r.conn.Get(ctx, path)
+	rc, err := r.link().Get(ctx, path)
 	r.saw(ctx, err)
 	r.log.step(began, err, "get %s", path)
 	return rc, err
@@ -112,7 +154,7 @@ func (r *recorder) Get(ctx context.Context, path string) (io.ReadCloser, error) 
 // Dial opens a stream from the node. What it cannot reach is no fault of the link.
 func (r *recorder) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	began := time.Now()
-	c, err := r.conn.Dial(ctx, network, addr)
+	c, err := r.link().Dial(ctx, network, addr)
 	r.log.step(began, err, "dial %s %s", network, addr)
 	return c, err
 }

@@ -122,7 +122,7 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 		}
 		return crowbar.Outcome{Failure: err.Error(), Status: line(err.Error())}
 	}
-	rec := &recorder{conn: dialled.conn, log: log, fence: newFence(w, name)}
+	rec := &recorder{conn: dialled.conn, redial: dialled.redial, log: log, fence: newFence(w, name)}
 	status := newStatus(run, a.Engine, w.NodeRole.ID)
 	on := a.target(w, node, rec, log, status)
 	res, err := apply(run, r, on, w.Remove, rec)
