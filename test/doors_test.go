@@ -24,11 +24,12 @@ var doors = map[string][]string{
 	"proto/role/v1": {},
 	// pure logic, contracts
 	"pkg/barclamp": {}, "pkg/graph": {}, "pkg/attrib": {}, "pkg/zone": {}, "pkg/jig": {},
-	"pkg/jig/jigtest":   {"pkg/jig"},
-	"pkg/role":          {"pkg/jig"},
-	"pkg/role/linux":    {"pkg/jig", "pkg/role"},
-	"pkg/role/kube":     {"pkg/jig", "pkg/role", "pkg/role/linux"},
-	"pkg/role/roletest": {"pkg/jig", "pkg/role", "pkg/role/linux"},
+	"pkg/jig/jigtest":        {"pkg/jig"},
+	"pkg/role":               {"pkg/jig"},
+	"pkg/role/linux":         {"pkg/jig", "pkg/role"},
+	"pkg/role/kube":          {"pkg/jig", "pkg/role", "pkg/role/linux"},
+	"pkg/role/kube/kubetest": {"pkg/role/kube"},
+	"pkg/role/roletest":      {"pkg/jig", "pkg/role", "pkg/role/linux"},
 	// adapters
 	"pkg/store": {}, "pkg/store/embedded": {"pkg/store"}, "pkg/store/storetest": {},
 	"pkg/client": {}, "pkg/artifact": {}, "pkg/pki": {}, "pkg/lb": {},
