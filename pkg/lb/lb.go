@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -81,13 +82,11 @@ func (b *Balancer) Set(cfg Config) error {
 		}
 	}
 	b.mu.Lock()
-	first := len(b.order) == 0
 	b.cfg = cfg
+	order := slices.Clone(b.order)
 	b.mu.Unlock()
 	b.prober.Set(Probing{Name: cfg.Pool, Port: cfg.Port, CA: cfg.CA, Every: cfg.Probe, Timeout: cfg.Timeout, Changed: b.changed})
-	if first {
-		b.use(begin(cfg))
-	}
+	b.use(begin(cfg, order)) // until a name server says otherwise
 	select {
 	case b.poke <- struct{}{}:
 	default:

@@ -97,13 +97,13 @@ type last struct {
 	Servers []string `json:"servers"`
 }
 
-// begin is the servers to begin with: the last good list and the seeds.
-func begin(cfg Config) []string {
-	var l last
-	if b, err := os.ReadFile(cfg.StateFile); err == nil {
+// begin is the servers to begin with: those in use, or else the last good list; and the seeds.
+func begin(cfg Config, out []string) []string {
+	if b, err := os.ReadFile(cfg.StateFile); err == nil && len(out) == 0 {
+		var l last
 		_ = json.Unmarshal(b, &l) // what is broken is replaced by the next good list
+		out = l.Servers
 	}
-	out := l.Servers
 	for _, s := range cfg.Seeds {
 		if host, _, err := net.SplitHostPort(s); err == nil {
 			s = host
