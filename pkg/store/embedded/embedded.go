@@ -27,7 +27,7 @@ import (
 const (
 	quota    = 8 << 30
 	maxOps   = 20_000
-	maxBytes = 64 << 20
+	maxBytes = 10 << 20 // the most that etcd recommends; what is larger is packed into the journal
 )
 
 // Config says where the state lies.

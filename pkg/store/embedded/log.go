@@ -16,8 +16,14 @@ func (c core) With(fields []zapcore.Field) zapcore.Core {
 	return core{slog.New(c.log.Handler().WithAttrs(attrs(fields)))}
 }
 
+// pointless warns of what cannot happen to a server that listens nowhere.
+var pointless = map[string]bool{
+	"Running http and grpc server on single port. This is not recommended for production.": true,
+	"simple token is not cryptographically signed":                                         true,
+}
+
 func (c core) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) {
+	if c.Enabled(e.Level) && !pointless[e.Message] {
 		return ce.AddCore(e, c)
 	}
 	return ce
