@@ -26,6 +26,9 @@ func (s *Store) Commit(ctx context.Context, at crowbar.Rev, changes ...crowbar.C
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if err := ctx.Err(); err != nil { // the embedded server does not look at it
+		return err
+	}
 	s.mu.Lock()
 	view, journal, closed := s.view, s.journal, s.closed
 	s.mu.Unlock()
