@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -28,7 +30,15 @@ func (l *Lab) ensureImage(ctx context.Context, suite string) (string, error) {
 	}
 	name := suite + "-" + recipeHash(suite, kernel, config)
 	dir := l.imagePath(name)
-	if _, err := os.Stat(dir); err == nil {
+	if dirExists(dir) {
+		return dir, nil
+	}
+	unlock, err := l.lockImages(ctx, suite)
+	if err != nil {
+		return "", fmt.Errorf("image of %s: %w", suite, err)
+	}
+	defer unlock()
+	if dirExists(dir) { // another lab has built it meanwhile
 		return dir, nil
 	}
 	start := time.Now()
@@ -40,10 +50,24 @@ func (l *Lab) ensureImage(ctx context.Context, suite string) (string, error) {
 	return dir, os.WriteFile(l.imagePath(suite+".seconds"), []byte(strconv.Itoa(int(took.Seconds()))), 0o600)
 }
 
-func (l *Lab) buildImage(ctx context.Context, suite, dir string, files []imageFile) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
+// lockImages waits until no other lab builds that suite in the same folder.
+func (l *Lab) lockImages(ctx context.Context, suite string) (unlock func(), err error) {
+	if err := os.MkdirAll(l.cfg.Images, 0o755); err != nil {
+		return nil, err
 	}
+	var f *os.File
+	var last error
+	err = await(ctx, 20*time.Minute, "end of another lab's build", func() bool {
+		f, last = flock(l.imagePath("." + suite + ".lock"))
+		return last == nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, last)
+	}
+	return func() { f.Close() }, nil
+}
+
+func (l *Lab) buildImage(ctx context.Context, suite, dir string, files []imageFile) error {
 	old, err := filepath.Glob(l.imagePath("." + suite + "-*")) // left by a build that was killed
 	if err != nil {
 		return err
@@ -91,7 +115,8 @@ func (l *Lab) bootstrap(ctx context.Context, suite, dir string) error {
 	if err != nil {
 		return err
 	}
-	argv := []string{"--mode=root", "--variant=minbase", "--format=directory", "--include=" + strings.Join(imagePackages(), ","),
+	// In namespaces of its own, so that it ends, with every mount it makes, when this process does, however that ends.
+	argv := []string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--include=" + strings.Join(imagePackages(), ","),
 		`--aptopt=Acquire::Languages "none"`}
 	for _, p := range src.proxies {
 		argv = append(argv, "--aptopt="+p)
@@ -101,9 +126,10 @@ func (l *Lab) bootstrap(ctx context.Context, suite, dir string) error {
 	}
 	argv = append(argv, "--customize-hook=rm -f \"$1\"/etc/ssh/ssh_host_* \"$1\"/var/cache/apt/*.bin \"$1\"/var/cache/apt/archives/*.deb", suite, dir)
 	argv = append(argv, src.lines(suite)...)
-	cmd := exec.CommandContext(ctx, "mmdebstrap", argv...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it unmounts what it mounted
-	cmd.WaitDelay = 20 * time.Second
+	cmd := exec.CommandContext(ctx, "unshare", argv...)
+	runtime.LockOSThread() // the death signal is tied to the thread that starts it
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	talk, err := cmd.StderrPipe()
 	if err != nil {
 		return err

@@ -117,7 +117,7 @@ func (l *Lab) placeWrapper(root string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	script, err := wrapperScript(wrapperDir+"/self", l.cfg.Self)
+	script, err := wrapperScript(wrapperDir+"/self", l.self)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (l *Lab) placeWrapper(root string) error {
 	if err := placeImageFile(dir, imageFile{Path: "self", Mode: 0o755}); err != nil {
 		return err
 	}
-	return bindFile(l.cfg.Self[0], filepath.Join(dir, "self"))
+	return bindFile(l.self[0], filepath.Join(dir, "self"))
 }
 
 func changeRoot(root string) error {

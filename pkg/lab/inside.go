@@ -42,6 +42,7 @@ func Inside(args []string) error {
 	if err != nil {
 		return err
 	}
+	l.self = self
 	rec, err := l.load()
 	if err != nil {
 		return err
@@ -90,7 +91,7 @@ func (l *Lab) enter(n nodeRecord) error {
 		argv = append(argv, "--time", "--boottime", strconv.Itoa(1-secs))
 	}
 	argv = append(argv, "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork", "--kill-child=SIGKILL", "--propagation=slave")
-	argv = append(append(argv, l.cfg.Self...), stageInit, l.cfg.Dir, n.Name)
+	argv = append(append(argv, l.self...), stageInit, l.cfg.Dir, n.Name)
 	return fmt.Errorf("run nsenter: %w", syscall.Exec(path, argv, os.Environ()))
 }
 

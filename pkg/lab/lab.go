@@ -8,6 +8,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -62,8 +63,9 @@ type Progress struct {
 
 // Lab is one lab on this machine.
 type Lab struct {
-	cfg Config
-	log *slog.Logger
+	cfg  Config
+	log  *slog.Logger
+	self []string // as cfg.Self, but a copy of the program that stays as it is
 }
 
 // record is what a lab must remember between commands: Dir/lab.json.
@@ -195,13 +197,21 @@ func (l *Lab) lock() (unlock func(), err error) {
 	if err := os.MkdirAll(l.cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make lab folder: %w", err)
 	}
-	f, err := os.OpenFile(l.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := flock(l.path("lock"))
 	if err != nil {
-		return nil, fmt.Errorf("open lab lock: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return nil, crowbar.Errorf(crowbar.Conflict, "lab %s is being changed by another command: wait for it to end, then try again", l.cfg.Dir)
+		return nil, crowbar.Errorf(crowbar.Conflict, "lab %s is being changed by another command: wait for it to end, then try again (%w)", l.cfg.Dir, err)
 	}
 	return func() { f.Close() }, nil
+}
+
+// flock takes a lock or fails at once; closing the file frees it.
+func flock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+	return f, nil
 }

@@ -145,8 +145,8 @@ func (l *Lab) powerOn(ctx context.Context, n nodeRecord) error {
 		return err
 	}
 	defer out.Close()
-	argv := append(l.cfg.Self[1:len(l.cfg.Self):len(l.cfg.Self)], stageSupervise, l.cfg.Dir, n.Name)
-	cmd := exec.Command(l.cfg.Self[0], argv...)
+	argv := append(l.self[1:len(l.self):len(l.self)], stageSupervise, l.cfg.Dir, n.Name)
+	cmd := exec.Command(l.self[0], argv...)
 	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH")}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

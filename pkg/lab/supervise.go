@@ -121,8 +121,8 @@ func (l *Lab) bootOnce(ctx context.Context, n nodeRecord, st *nodeState) (again 
 	if err := os.RemoveAll(filepath.Join(l.nodeDir(n.Name), bootError)); err != nil {
 		return false, err
 	}
-	argv := append(l.cfg.Self[1:len(l.cfg.Self):len(l.cfg.Self)], stageEnter, l.cfg.Dir, n.Name)
-	cmd := exec.Command(l.cfg.Self[0], argv...)
+	argv := append(l.self[1:len(l.self):len(l.self)], stageEnter, l.cfg.Dir, n.Name)
+	cmd := exec.Command(l.self[0], argv...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

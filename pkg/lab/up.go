@@ -173,7 +173,7 @@ func (l *Lab) installSelf() error {
 			return fmt.Errorf("copy own program: %w", err)
 		}
 	}
-	l.cfg.Self = append([]string{own}, l.cfg.Self[1:]...)
+	l.self = append([]string{own}, l.cfg.Self[1:]...)
 	return nil
 }
 
