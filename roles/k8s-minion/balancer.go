@@ -17,6 +17,7 @@ type balancing struct {
 	StateFile   string   `json:"state_file"`
 }
 
+// balancerConfig restarts nothing: the balancer follows its file, and keeps the connections that it carries.
 func balancerConfig(s settings) linux.File {
 	b, err := json.MarshalIndent(balancing{
 		Listen: s.balancer(), Pool: s.Pool, Port: s.Port, NameServers: s.NameServers, CAFile: dir + "/ca.crt",
@@ -25,7 +26,7 @@ func balancerConfig(s settings) linux.File {
 	if err != nil {
 		panic(err) // strings and numbers always marshal
 	}
-	return linux.File{Path: etc + "/lb.json", Content: string(b) + "\n", Restart: []string{balancer}}
+	return linux.File{Path: etc + "/lb.json", Content: string(b) + "\n"}
 }
 
 const balancerUnit = `[Unit]
@@ -36,7 +37,9 @@ After=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart=` + bin + `kubeclamp-node lb -config ` + etc + `/lb.json
+Type=notify
+TimeoutStartSec=30
+ExecStart=` + bin + `kubeclamp-lb lb -config ` + etc + `/lb.json
 Restart=always
 RestartSec=1
 DynamicUser=yes

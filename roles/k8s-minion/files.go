@@ -23,7 +23,8 @@ func desired(s settings, h host) linux.State {
 		Files:    files(s, h),
 		Modules:  []string{"nf_conntrack"},
 		Binaries: []linux.Binary{
-			{Artifact: "kubeclamp/kubeclamp-node", Path: bin + "kubeclamp-node", Restart: []string{balancer}},
+			// Under a name of its own: a name server on the same node has the same program, and may stay when this role goes.
+			{Artifact: "kubeclamp/kubeclamp-node", Path: bin + "kubeclamp-lb", Restart: []string{balancer}},
 			{Artifact: "kubernetes/kubelet", Path: bin + "kubelet", Restart: []string{kubelet}},
 			{Artifact: "kubernetes/kube-proxy", Path: bin + "kube-proxy", Restart: []string{proxy}},
 		},
@@ -65,7 +66,7 @@ func files(s settings, h host) []linux.File {
 		return linux.File{Path: dir + "/" + file, Mode: 0o600, Content: c.String(), Secret: true, Restart: []string{unit}}
 	}
 	return []linux.File{
-		{Path: dir + "/ca.crt", Content: s.CA, Restart: []string{balancer, kubelet}},
+		{Path: dir + "/ca.crt", Content: s.CA, Restart: []string{kubelet}},
 		balancerConfig(s),
 		{Path: dir + "/kubelet-server.crt", Content: s.Server.Cert, Restart: []string{kubelet}},
 		{Path: dir + "/kubelet-server.key", Mode: 0o600, Content: s.Server.Key, Secret: true, Restart: []string{kubelet}},
