@@ -27,7 +27,7 @@ type local struct {
 const probeText = `
 for f in "$1"/member/wal/*.wal; do [ -e "$f" ] && echo data=1; break; done
 [ -e "$2" ] && echo bootstrap=1
-[ -r "$3" ] && echo "stamp=$(cat "$3")"
+[ -r "$3" ] && echo "stamp=$(tr -d '\n' <"$3")"
 [ -x "$4" ] && [ -r "$5/admin.key" ] && [ -r "$5/admin.crt" ] && [ -r "$5/ca.crt" ] || exit 0
 ctl=$4 pki=$5 url=$6
 ask() {
@@ -59,7 +59,7 @@ func readLocal(text string) (local, error) {
 		case "bootstrap":
 			l.Bootstrap = true
 		case "stamp":
-			l.Stamp, _ = strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+			l.Stamp, _ = strconv.ParseUint(value, 16, 64)
 		case "status":
 			err = l.status(value)
 		case "members":

@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -115,12 +114,20 @@ func (r *run) foresee(all []role.Change) error {
 	}
 	r.changes = append(r.changes, files...)
 	r.seated()
+	defer r.stamped()
 	for _, c := range all {
 		if !slices.Contains(files, c) {
 			r.changes = append(r.changes, c)
 		}
 	}
 	return nil
+}
+
+// stamped notes that the node's own record of its member was changed by hand.
+func (r *run) stamped() {
+	if r.seat.stays() && r.local.Running && r.local.Stamp != r.local.ID {
+		r.changed("file", idFile, "change", "content")
+	}
 }
 
 // seated notes what the seat changes.
@@ -221,8 +228,11 @@ func (r *run) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.me = me.ID
-	return errors.Join(r.put(ctx, idFile, me.hex()+"\n"), r.put(ctx, firstFile, r.c.bootstrap("existing", list)))
+	r.me, r.local.Stamp = me.ID, me.ID
+	if err := r.put(ctx, idFile, me.hex()+"\n"); err != nil {
+		return err
+	}
+	return r.put(ctx, firstFile, r.c.bootstrap("existing", list))
 }
 
 func without(list []member, id uint64) []member {
@@ -302,6 +312,7 @@ func (r *run) serve(ctx context.Context) error {
 // settle ends the first start: without the bootstrap file a member that loses its data stays down.
 func (r *run) settle(ctx context.Context) error {
 	if r.local.Stamp != r.local.ID {
+		r.stamped()
 		if err := r.put(ctx, idFile, strconv.FormatUint(r.local.ID, 16)+"\n"); err != nil {
 			return err
 		}
