@@ -113,6 +113,9 @@ func (s *labProgress) tell(p lab.Progress) {
 }
 
 func labMove(p lab.Progress) string {
+	if p.ETA == 0 {
+		return fmt.Sprintf("%s: takes longer than usual: %.40s", p.Subject, p.Text)
+	}
 	return fmt.Sprintf("%s: %3.0f %%, about %s to go: %.40s", p.Subject, p.Done*100, p.ETA.Round(time.Second), p.Text)
 }
 
