@@ -29,8 +29,8 @@ var arity = map[string]int{
 func Make(ctx context.Context, on role.Target, t Todo) error {
 	if len(t.Install) > 0 {
 		on.Logf("install %s", strings.Join(t.Install, " "))
-		if _, err := jig.Run(ctx, on.Conn, t.installCmd()); err != nil {
-			return fmt.Errorf("install %s on node %s: %w", strings.Join(t.Install, " "), on.Node, short(err))
+		if err := install(ctx, on, t); err != nil {
+			return fmt.Errorf("install %s on node %s: %w", strings.Join(t.Install, " "), on.Node, err)
 		}
 	}
 	if err := do(ctx, on, t.Before); err != nil {
@@ -44,12 +44,47 @@ func Make(ctx context.Context, on role.Target, t Todo) error {
 	return do(ctx, on, t.After)
 }
 
-func (t Todo) installCmd() jig.Cmd {
+// install may wait long for another package manager: what it says of that is logged as it comes.
+func install(ctx context.Context, on role.Target, t Todo) error {
 	quiet := "0"
 	if t.NoStart {
 		quiet = "1"
 	}
-	return command(installScript, append([]string{"install", StateDir, t.Packager, quiet}, t.Install...))
+	c := command(installScript, append([]string{"install", StateDir, t.Packager, quiet}, t.Install...))
+	said := &teller{log: on.Logf}
+	c.Stderr = said
+	exit, err := on.Conn.Exec(ctx, c)
+	if err != nil {
+		return err
+	}
+	if exit.Code != 0 {
+		return fmt.Errorf("ended with %d: %s", exit.Code, strings.TrimSpace(said.all.String()+string(exit.Stderr)))
+	}
+	return nil
+}
+
+// teller keeps what is written to it, and logs whole lines that tell of waiting.
+type teller struct {
+	all  strings.Builder
+	line string
+	log  func(string, ...any)
+}
+
+func (t *teller) Write(b []byte) (int, error) {
+	if t.all.Len() < 1<<20 {
+		t.all.Write(b)
+	}
+	t.line += string(b)
+	for {
+		l, rest, ok := strings.Cut(t.line, "\n")
+		if !ok {
+			return len(b), nil
+		}
+		if strings.HasPrefix(l, "waiting: ") {
+			t.log("%s", l)
+		}
+		t.line = rest
+	}
 }
 
 func put(ctx context.Context, on role.Target, p Put) error {

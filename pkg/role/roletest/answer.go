@@ -14,7 +14,7 @@ import (
 )
 
 // answer gives what the read script would print.
-func (n *Node) answer(q linux.Query) jig.Exit {
+func (n *Node) answer(q linux.Query, probes []string) jig.Exit {
 	var b strings.Builder
 	frame := func(name, body string) { fmt.Fprintf(&b, "%s %d\n%s\n", name, len(body), body) }
 	frame("os", strings.TrimRight(n.OS, "\n"))
@@ -55,6 +55,9 @@ func (n *Node) answer(q linux.Query) jig.Exit {
 	}
 	frame("stamp", strings.TrimRight(strings.Join(stamps, "\n"), "\n"))
 	n.answerRest(q, frame)
+	for i, p := range q.Probes {
+		frame("probe:"+p.Name, probes[i])
+	}
 	frame("end", "")
 	return jig.Exit{Stdout: []byte(b.String())}
 }
@@ -91,6 +94,11 @@ func (n *Node) answerRest(q linux.Query, frame func(name, body string)) {
 	frame("module", each(q.Modules, in(n.Modules, "")))
 	frame("user", each(q.Users, in(n.Users, ":x:100:100::/:/usr/sbin/nologin")))
 	frame("group", each(q.Groups, in(n.Groups, ":x:100:")))
+}
+
+// probes runs outside the lock, so that a ProbeFunc may call the Node's methods.
+func (n *Node) probes(q linux.Query) []string {
+	var all []string
 	for _, p := range q.Probes {
 		out, code := n.Probe[p.Name], 0
 		if n.ProbeFunc != nil {
@@ -98,8 +106,9 @@ func (n *Node) answerRest(q linux.Query, frame func(name, body string)) {
 				out, code = o, c
 			}
 		}
-		frame("probe:"+p.Name, fmt.Sprintf("%s %d", out, code))
+		all = append(all, fmt.Sprintf("%s %d", out, code))
 	}
+	return all
 }
 
 func in(m map[string]bool, tail string) func(string) string {

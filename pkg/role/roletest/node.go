@@ -162,12 +162,15 @@ func (n *Node) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	if err := ctx.Err(); err != nil {
 		return jig.Exit{}, err
 	}
+	if q, ok := linux.ParseQuery(c.Argv); ok {
+		probes := n.probes(q)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.Execs++
+		return output(c, n.answer(q, probes)), nil
+	}
 	n.mu.Lock()
 	n.Execs++
-	if q, ok := linux.ParseQuery(c.Argv); ok {
-		defer n.mu.Unlock()
-		return output(c, n.answer(q)), nil
-	}
 	if ops, ok := linux.ParseOps(c.Argv); ok {
 		defer n.mu.Unlock()
 		return n.ops(ops)
