@@ -1,0 +1,27 @@
+// Command kubeclamp-role is every shipped role in one program: it serves the role named by its first argument, or by its
+// own file name (kubeclamp-role-NAME). It does not know any role; the table is roles/roles.go.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/kubeclamp/kubeclamp/pkg/plugin"
+	"github.com/kubeclamp/kubeclamp/roles"
+)
+
+func main() {
+	name, _ := strings.CutPrefix(filepath.Base(os.Args[0]), "kubeclamp-role-")
+	if len(os.Args) > 1 {
+		name = os.Args[1]
+	}
+	r, ok := roles.New(name)
+	if !ok {
+		fmt.Fprintf(os.Stderr, "kubeclamp-role: these are roles for kubeclampd, which starts this program itself; there is no role %q, there are: %s\n",
+			name, strings.Join(roles.Names(), " "))
+		os.Exit(2)
+	}
+	plugin.Serve(r)
+}

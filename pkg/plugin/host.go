@@ -1,0 +1,186 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/role"
+)
+
+// Config says where roles' programs are.
+type Config struct {
+	Dir       string   // third parties' programs, kubeclamp-role-NAME; they come first. "" = none
+	Shipped   string   // the multi-call program of the shipped roles, given the role's name as its argument
+	SocketDir string   // room for sockets, made 0700; "" = /run/kubeclamp/plugins, or below the temporary folder where that cannot be made
+	Env       []string // more environment for every role's process
+	Log       *slog.Logger
+}
+
+// Host starts one process a role, when it is first asked for, and again when it died.
+type Host struct {
+	cfg     Config
+	sockets string
+	lock    *os.File // held as long as the sockets' folder is used
+	failed  error    // of NewHost
+	threads *thread
+	sums    sums
+
+	mu     sync.Mutex
+	roles  map[string]*keeper
+	closed bool
+}
+
+// NewHost prepares a host; it starts no process. What an earlier daemon left of its sockets is swept.
+func NewHost(cfg Config) *Host {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &Host{cfg: cfg, roles: map[string]*keeper{}, threads: newThread()}
+	h.failed = h.room()
+	return h
+}
+
+var roleNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+// Role gives the role of that name, with its process running. What it gives implements role.Checker and role.Remover
+// exactly where the role itself does. It stays good when the process dies: the next call starts a new one.
+func (h *Host) Role(ctx context.Context, name string) (role.Role, error) {
+	if h.failed != nil {
+		return nil, h.failed
+	}
+	if !roleNames.MatchString(name) {
+		return nil, crowbar.Errorf(crowbar.Invalid, "%q is no name of a role", name)
+	}
+	h.mu.Lock()
+	k := h.roles[name]
+	if k == nil && !h.closed {
+		k = newKeeper(h, name)
+		h.roles[name] = k
+	}
+	h.mu.Unlock()
+	if k == nil {
+		return nil, crowbar.Errorf(crowbar.Unavailable, "role %s: the plugin host is closed", name)
+	}
+	p, err := k.process(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return hosted(k, p.can), nil
+}
+
+// Close ends every role's process.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	roles := h.roles
+	h.roles, h.closed = map[string]*keeper{}, true
+	h.mu.Unlock()
+	var all sync.WaitGroup
+	for _, k := range roles {
+		all.Go(k.close)
+	}
+	all.Wait()
+	h.threads.end()
+	if h.lock != nil {
+		h.lock.Close()
+		return os.RemoveAll(h.sockets)
+	}
+	return nil
+}
+
+// find says which program serves a role, and with which arguments.
+func (h *Host) find(name string) (path string, args []string, err error) {
+	if h.cfg.Dir != "" {
+		p := filepath.Join(h.cfg.Dir, "kubeclamp-role-"+name)
+		if _, err := os.Stat(p); err == nil {
+			return p, []string{filepath.Base(p)}, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, err
+		}
+	}
+	if h.cfg.Shipped == "" {
+		return "", nil, crowbar.Errorf(crowbar.NotFound, "there is no program for role %s: put an executable kubeclamp-role-%s in the plugin folder %q", name, name, h.cfg.Dir)
+	}
+	return h.cfg.Shipped, []string{filepath.Base(h.cfg.Shipped), name}, nil
+}
+
+// Found is the names of third parties' roles in the plugin folder.
+func (h *Host) Found() []string {
+	paths, _ := filepath.Glob(filepath.Join(h.cfg.Dir, "kubeclamp-role-*"))
+	var names []string
+	for _, p := range paths {
+		if n := strings.TrimPrefix(filepath.Base(p), "kubeclamp-role-"); h.cfg.Dir != "" && roleNames.MatchString(n) {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// room makes a folder of its own for sockets, and sweeps those whose daemon is gone.
+func (h *Host) room() error {
+	dir := h.cfg.SocketDir
+	if dir == "" {
+		dir = "/run/kubeclamp/plugins"
+		if os.MkdirAll(dir, 0o700) != nil {
+			dir = filepath.Join(os.TempDir(), fmt.Sprintf("kubeclamp-%d", os.Getuid()))
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("room for plugin sockets: %w", err)
+	}
+	if err := private(dir); err != nil {
+		return err
+	}
+	if len(dir) > 60 {
+		return crowbar.Errorf(crowbar.Invalid, "the folder for plugin sockets %s has more than 60 characters, and a socket's path may have 107 in all: choose a shorter one", dir)
+	}
+	old, _ := os.ReadDir(dir)
+	for _, e := range old {
+		sweep(filepath.Join(dir, e.Name()))
+	}
+	var err error
+	if h.sockets, err = os.MkdirTemp(dir, "d"); err != nil {
+		return err
+	}
+	h.lock, err = os.OpenFile(filepath.Join(h.sockets, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return syscall.Flock(int(h.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+}
+
+// private refuses a folder that somebody else made for us.
+func private(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || !ok || int(st.Uid) != os.Geteuid() {
+		return crowbar.Errorf(crowbar.Invalid, "the folder for plugin sockets %s belongs to somebody else: remove it, or choose another", dir)
+	}
+	return os.Chmod(dir, 0o700)
+}
+
+// sweep removes a folder of sockets if no living daemon holds its lock. One that has no lock yet is just being made.
+func sweep(dir string) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		os.RemoveAll(dir)
+	}
+}
