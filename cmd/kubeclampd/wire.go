@@ -79,10 +79,7 @@ func serve(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	defer closeHands()
-	host, err := newHost(c)
-	if err != nil {
-		return err
-	}
+	host := plugin.NewHost(plugin.Config{Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log})
 	defer host.Close()
 	if err := importAll(ctx, c, eng, host); err != nil {
 		return err
@@ -158,10 +155,6 @@ func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error)
 	s := ssh.New(conf)
 	hands["ssh"] = s
 	return hands, func() { _ = s.Close() }, nil
-}
-
-func newHost(c *config) (*plugin.Host, error) {
-	return plugin.NewHost(plugin.Config{Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log})
 }
 
 // importAll reads the barclamps, has every role's plugin describe itself, and imports only when code and files agree.
