@@ -280,6 +280,38 @@ func TestClampFile(t *testing.T) {
 	}
 }
 
+func TestSysctls(t *testing.T) {
+	root := t.TempDir()
+	path := filepath.Join(root, inotify)
+	value := func() string { b, _ := os.ReadFile(path); return strings.TrimSpace(string(b)) }
+	set := func(v string) {
+		if err := os.WriteFile(path, []byte(v), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	set("128\n")
+	var rec record
+	for _, c := range []struct {
+		nodes int
+		want  string
+	}{{1, "1024"}, {2, "1024"}, {20, "1280"}} { // more nodes later: the first value is the one to go back to
+		rec.Nodes = make([]nodeRecord, c.nodes)
+		if err := raiseSysctls(&rec, root); err != nil || value() != c.want {
+			t.Errorf("%d nodes: %s, %v; want %s", c.nodes, value(), err, c.want)
+		}
+	}
+	if err := restoreSysctls(rec, root); err != nil || value() != "128" {
+		t.Errorf("put back: %s, %v", value(), err)
+	}
+	set("4096")
+	if err := restoreSysctls(rec, root); err != nil || value() != "4096" {
+		t.Errorf("somebody else's value: %s, %v", value(), err)
+	}
+}
+
 func TestImageFilesMaskWhatIsShared(t *testing.T) {
 	files := imageFiles("6.1", nil)
 	i := slices.IndexFunc(files, func(f imageFile) bool { return f.Path == "etc/systemd/system/systemd-timesyncd.service" })

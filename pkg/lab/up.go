@@ -40,7 +40,7 @@ func (l *Lab) Up(ctx context.Context, want ...NodeSpec) error {
 	if err := l.makeKeys(ctx, rec); err != nil {
 		return err
 	}
-	if err := raiseSysctls(&rec); err != nil {
+	if err := raiseSysctls(&rec, "/proc/sys"); err != nil {
 		return err
 	}
 	if err := l.save(rec); err != nil {
@@ -192,51 +192,6 @@ func copyFile(from, to string, mode os.FileMode) error {
 		return err
 	}
 	return os.Rename(to+".new", to)
-}
-
-// inotify is the one setting of the machine that many nodes outgrow; newer kernels count it for all of them together.
-const inotify = "fs/inotify/max_user_instances"
-
-func raiseSysctls(rec *record) error {
-	path := "/proc/sys/" + inotify
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	was := strings.TrimSpace(string(b))
-	have, err := strconv.Atoi(was)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	want := max(1024, 64*len(rec.Nodes))
-	if have >= want {
-		return nil
-	}
-	set := strconv.Itoa(want)
-	if i := slices.IndexFunc(rec.Sysctls, func(s savedValue) bool { return s.Key == inotify }); i >= 0 {
-		rec.Sysctls[i].Set = set
-	} else {
-		rec.Sysctls = append(rec.Sysctls, savedValue{Key: inotify, Was: was, Set: set})
-	}
-	return os.WriteFile(path, []byte(set), 0)
-}
-
-// restoreSysctls puts back what the lab raised, unless somebody has changed it since.
-func restoreSysctls(rec record) error {
-	for _, s := range rec.Sysctls {
-		path := "/proc/sys/" + s.Key
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if strings.TrimSpace(string(b)) != s.Set {
-			continue
-		}
-		if err := os.WriteFile(path, []byte(s.Was), 0); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // waitSSH waits until a command runs on the node, and gives up early if the node is not on any more.
