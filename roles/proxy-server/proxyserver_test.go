@@ -44,6 +44,12 @@ func squid(network, addr string) (net.Conn, error) {
 func onSystemd(n *roletest.Node) role.Target {
 	n.Users["proxy"], n.Groups["proxy"] = true, true
 	n.Probe["addresses"] = "2: eth0    inet 198.18.0.11/16 brd 198.18.255.255 scope global eth0\n"
+	n.Handle = func(n *roletest.Node, c jig.Cmd) jig.Exit {
+		for _, p := range c.Argv[3:] { // the removal of its folders
+			delete(n.Files, p)
+		}
+		return jig.Exit{}
+	}
 	n.Brings["squid"] = []string{"squid.service"}
 	n.HandleDial = func(network, addr string) (net.Conn, error) {
 		if u := n.Units[unitName]; u == nil || u.Active != "active" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
@@ -89,5 +90,9 @@ func (server) Remove(ctx context.Context, on role.Target) error {
 	}
 	w := sketch()
 	w.Links = nil
-	return linux.Remove(ctx, on, w)
+	if err := linux.Remove(ctx, on, w); err != nil {
+		return err
+	}
+	_, err = jig.Run(ctx, on.Conn, jig.Script(`rm -rf -- "$@"`, cacheDir, logDir))
+	return err
 }
