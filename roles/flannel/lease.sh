@@ -79,8 +79,9 @@ write() { # file, text: true if it was changed
 	sync "$1.new" 2>/dev/null || :
 	mv -f "$1.new" "$1"
 }
-address() { ip -4 -o address show dev "$1" 2>/dev/null | sed -n 's/.* inet \([^ ]*\) .*/\1/p' | head -n 1; }
-docker_runs() { [ -d /run/systemd/system ] && systemctl is-active --quiet docker.service; }
+untouched() { [ -n "${FLANNEL_TOUCH_NOTHING-}" ]; } # files alone: for tests
+address() { untouched || ip -4 -o address show dev "$1" 2>/dev/null | sed -n 's/.* inet \([^ ]*\) .*/\1/p' | head -n 1; }
+docker_runs() { ! untouched && [ -d /run/systemd/system ] && systemctl is-active --quiet docker.service; }
 docker_due() { # the bridge has another address than it should
 	has=$(address docker0)
 	docker_runs && [ "$has" != "$bip" ]

@@ -1,0 +1,180 @@
+package flannel
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
+	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
+	"github.com/kubeclamp/kubeclamp/pkg/role/roletest"
+)
+
+// world is a node whose flanneld leases a subnet as soon as it runs, and an etcd that real clients speak to over TLS.
+type world struct {
+	t      *testing.T
+	node   *roletest.Node
+	mu     sync.Mutex
+	keys   map[string]string
+	down   bool // etcd
+	kernel string
+}
+
+const (
+	subnet = "10.244.5.1/24"
+	handed = "conflist of " + subnet
+)
+
+func newWorld(t *testing.T, n *roletest.Node) *world {
+	w := &world{t: t, node: n, keys: map[string]string{}, kernel: "address eth0 198.18.0.11/16\naddress eth1 192.0.2.11/24\n"}
+	n.ProbeFunc = func(_ *roletest.Node, p linux.Probe) (string, int, bool) { return w.probe(), 0, p.Name == "flannel" }
+	n.Handle = w.handle
+	n.HandleDial = w.dial
+	return w
+}
+
+func (w *world) target(more crowbar.Data) role.Target {
+	leaf, _ := pki()
+	d := crowbar.Data{"flannel-backend": "vxlan", "flannel-subnet-length": 24, "flannel-etcd-prefix": "/kubeclamp/network", "flannel-port": 0,
+		"flannel-leaf": leaf, "etcd-client-port": 2379, "kubernetes-pod-cidr": "10.244.0.0/16", "node-network": ""}
+	for k, v := range more {
+		d[k] = v
+	}
+	on := w.node.Target(d)
+	on.Peers = []role.Peer{{Role: "etcd", Node: "n3", Address: "198.18.0.13", Settled: true}, {Role: "etcd", Node: "n2", Address: "198.18.0.12", Settled: true}}
+	return on
+}
+
+// live is what flanneld does while its unit is active: it leases and runs the script, once.
+func (w *world) live() {
+	u := w.node.Units[unit]
+	if u == nil || u.Active != "active" || w.keys["/kubeclamp/network/config"] == "" || w.keys["/kubeclamp/network/subnets/10.244.5.0-24"] != "" {
+		return
+	}
+	w.keys["/kubeclamp/network/subnets/10.244.5.0-24"] = "{}"
+	w.node.Write(conflist, handed, 0o644)
+}
+
+func (w *world) probe() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.live()
+	out := w.kernel
+	if w.keys["/kubeclamp/network/subnets/10.244.5.0-24"] != "" {
+		out += "lease FLANNEL_NETWORK=10.244.0.0/16\nlease FLANNEL_SUBNET=" + subnet + "\nlease FLANNEL_MTU=1450\n"
+		if f := w.node.Files[conflist]; f == nil || f.Content != handed {
+			out += "stale " + conflist + "\n"
+		}
+	}
+	return out
+}
+
+// handle does what the role's own scripts do.
+func (w *world) handle(n *roletest.Node, c jig.Cmd) jig.Exit {
+	switch args := c.Argv; {
+	case args[0] == script && args[1] == "apply":
+		n.Write(conflist, handed, 0o644)
+	case args[0] == "systemctl" && args[1] == "stop":
+		n.Units[args[2]].Active = "inactive"
+	case len(args) == 5 && args[3] == leaseFile:
+		return jig.Exit{Stdout: []byte(w.probe())}
+	case len(args) > 5 && args[4] == conflist:
+		delete(n.Files, conflist)
+	default:
+		w.t.Errorf("unknown command %q", args)
+	}
+	return jig.Exit{}
+}
+
+func (w *world) dial(_, addr string) (net.Conn, error) {
+	if w.down {
+		return nil, errors.New("connection refused")
+	}
+	_, conf := pki()
+	l := bufconn.Listen(1 << 16)
+	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(conf)))
+	pb.RegisterKVServer(s, kv{w: w})
+	go s.Serve(l)
+	w.t.Cleanup(s.Stop)
+	return l.Dial()
+}
+
+type kv struct {
+	pb.UnimplementedKVServer
+	w *world
+}
+
+func (k kv) Range(context.Context, *pb.RangeRequest) (*pb.RangeResponse, error) {
+	return &pb.RangeResponse{}, nil
+}
+
+func (k kv) DeleteRange(_ context.Context, r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
+	k.w.mu.Lock()
+	defer k.w.mu.Unlock()
+	for key := range k.w.keys {
+		if key == string(r.Key) || len(r.RangeEnd) > 0 && strings.HasPrefix(key, string(r.Key)) {
+			delete(k.w.keys, key)
+		}
+	}
+	return &pb.DeleteRangeResponse{}, nil
+}
+
+// Txn is "create if there is none, else read".
+func (k kv) Txn(_ context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
+	k.w.mu.Lock()
+	defer k.w.mu.Unlock()
+	key := string(r.Compare[0].Key)
+	if have := k.w.keys[key]; have != "" {
+		get := &pb.RangeResponse{Kvs: []*mvccpb.KeyValue{{Key: []byte(key), Value: []byte(have)}}}
+		return &pb.TxnResponse{Responses: []*pb.ResponseOp{{Response: &pb.ResponseOp_ResponseRange{ResponseRange: get}}}}, nil
+	}
+	for _, op := range r.Success {
+		k.w.keys[key] = string(op.GetRequestPut().Value)
+	}
+	return &pb.TxnResponse{Succeeded: true}, nil
+}
+
+// pki is one authority that is everybody's leaf as well.
+var pki = sync.OnceValues(func() (map[string]any, *tls.Config) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "etcd"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		IPAddresses: []net.IP{net.ParseIP("198.18.0.12"), net.ParseIP("198.18.0.13")}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	crt := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(crt))
+	return map[string]any{"cert": crt, "key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})), "ca": crt},
+		&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, NextProtos: []string{"h2"}}
+})
