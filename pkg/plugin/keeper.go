@@ -46,6 +46,7 @@ type running struct {
 	can    ability
 	said   *lines
 	meet   chan struct{} // one token: brokered connections are made one after the other
+	noted  chan struct{} // closed when its end has been counted
 }
 
 func newKeeper(h *Host, name string) *keeper {
@@ -89,15 +90,17 @@ func (k *keeper) process(ctx context.Context) (*running, error) {
 
 func (k *keeper) alive() *running {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.now == nil {
+	p := k.now
+	k.mu.Unlock()
+	if p == nil {
 		return nil
 	}
 	select {
-	case <-k.now.child.ended:
+	case <-p.child.ended:
+		<-p.noted // or the next start would be too early
 		return nil
 	default:
-		return k.now
+		return p
 	}
 }
 
@@ -137,7 +140,7 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 	}
 	defer file.Close()
 	log := k.host.cfg.Log.With("role", k.name)
-	p := &running{said: &lines{log: log}, meet: make(chan struct{}, 1)}
+	p := &running{said: &lines{log: log}, meet: make(chan struct{}, 1), noted: make(chan struct{})}
 	p.meet <- struct{}{}
 	p.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:     handshake,
@@ -233,13 +236,17 @@ func (k *keeper) crashed(words string) {
 func (k *keeper) watch(p *running) {
 	<-p.child.ended
 	k.mu.Lock()
-	asked := k.closed || k.now != p
+	asked := k.closed
 	k.mu.Unlock()
+	if !asked {
+		p.drained()
+		k.crashed(p.said.tail())
+	}
+	close(p.noted)
 	p.client.Kill() // takes its socket away
 	if asked {
 		return
 	}
-	k.crashed(p.said.tail())
 	k.host.cfg.Log.Warn("role's process ended", "role", k.name, "pid", p.child.ID(), "how", p.child.how)
 }
 
@@ -257,8 +264,16 @@ func (k *keeper) close() {
 func (p *running) gone() bool {
 	select {
 	case <-p.child.ended:
+		p.drained()
 		return true
 	case <-time.After(2 * time.Second):
 		return false
+	}
+}
+
+// drained waits until all that the ended process said is read.
+func (p *running) drained() {
+	for limit := time.Now().Add(2 * time.Second); !p.client.Exited() && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond)
 	}
 }
