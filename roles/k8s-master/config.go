@@ -64,7 +64,13 @@ func configure(on role.Target) (settings, error) {
 	if err := s.check(); err != nil {
 		return s, err
 	}
-	s.EtcdServers = etcdServers(on.PeersOf("etcd"), s.EtcdPort)
+	members := on.PeersOf("etcd")
+	if s.EtcdServers = etcdServers(members, s.EtcdPort); len(s.EtcdServers) == 0 && on.DryRun {
+		for i := range members { // a plan of what comes after they have joined
+			members[i].Settled = true
+		}
+		s.EtcdServers = etcdServers(members, s.EtcdPort)
+	}
 	if len(s.EtcdServers) == 0 {
 		return s, crowbar.Errorf(crowbar.Unavailable, "k8s-master on %s: no member of etcd serves; look at the etcd node-roles of deployment %s", on.Node, on.Deployment)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
@@ -39,7 +40,7 @@ func desired(s settings) linux.State {
 			{Artifact: "kubernetes/kubectl", Path: bin + "kubectl"},
 		},
 		Units: []linux.Unit{
-			{Name: apiserver, Content: apiserverUnit(s)},
+			{Name: apiserver, Content: apiserverUnit(s), Limit: 3 * time.Minute},
 			{Name: manager, Content: managerUnit(s)},
 			{Name: scheduler, Content: schedulerUnit(s)},
 		},

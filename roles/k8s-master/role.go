@@ -53,34 +53,6 @@ func (master) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	return r, nil
 }
 
-var made = role.Change{What: "clusterrolebinding", Name: rule, Do: "create"}
-
-// change does what is to be done, in turn with the other masters if this one serves, waits for the three programs, and
-// makes the binding.
-func change(ctx context.Context, on role.Target, s settings, todo linux.Todo, serves bool) ([]role.Change, error) {
-	api, err := administrator(on, s)
-	if err != nil {
-		return nil, err
-	}
-	defer api.Close()
-	if serves && restarts(todo.Changes) {
-		if err := takeTurn(ctx, on, api); err != nil {
-			return nil, err
-		}
-		defer giveTurn(context.WithoutCancel(ctx), on, api)
-	}
-	if err := linux.Make(ctx, on, todo); err != nil {
-		return nil, err
-	}
-	if err := awaitAll(ctx, on, s, api); err != nil {
-		return nil, err
-	}
-	if changed, err := grant(ctx, api); err != nil || !changed {
-		return nil, err
-	}
-	return []role.Change{made}, nil
-}
-
 // Check says what Apply would do.
 func (m master) Check(ctx context.Context, on role.Target) (role.Drift, error) {
 	on.DryRun = true

@@ -188,8 +188,13 @@ func TestWrongAttribs(t *testing.T) {
 }
 
 func TestNoEtcd(t *testing.T) {
-	api := kubetest.New(t, "pool.test")
-	if _, err := configure(roletest.NewNode().Target(attribs(t, api))); crowbar.KindOf(err) != crowbar.Unavailable {
+	on := roletest.NewNode().Target(attribs(t, kubetest.New(t, "pool.test")))
+	on.Peers = []role.Peer{{Role: "etcd", Address: "10.0.0.1", State: crowbar.Todo}}
+	if _, err := configure(on); crowbar.KindOf(err) != crowbar.Unavailable {
 		t.Errorf("error is %v", err)
+	}
+	on.DryRun = true
+	if s, err := configure(on); err != nil || len(s.EtcdServers) != 1 {
+		t.Errorf("a plan made before etcd is there: %v %v", s.EtcdServers, err)
 	}
 }

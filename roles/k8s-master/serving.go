@@ -9,7 +9,36 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
+	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
+
+var made = role.Change{What: "clusterrolebinding", Name: rule, Do: "create"}
+
+// change does what is to be done, in turn with the other masters if this one serves, waits for the three programs, and
+// makes the binding.
+func change(ctx context.Context, on role.Target, s settings, todo linux.Todo, serves bool) ([]role.Change, error) {
+	api, err := administrator(on, s)
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	if serves && restarts(todo.Changes) {
+		if err := takeTurn(ctx, on, api); err != nil {
+			return nil, err
+		}
+		defer giveTurn(context.WithoutCancel(ctx), on, api)
+	}
+	if err := linux.Make(ctx, on, todo); err != nil {
+		return nil, err
+	}
+	if err := awaitAll(ctx, on, s, api); err != nil {
+		return nil, err
+	}
+	if changed, err := grant(ctx, api); err != nil || !changed {
+		return nil, err
+	}
+	return []role.Change{made}, nil
+}
 
 // administrator is a client of the API server on the node, with all rights.
 func administrator(on role.Target, s settings) (*kube.Client, error) {
