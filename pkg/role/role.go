@@ -130,14 +130,18 @@ func Await(ctx context.Context, what string, limit time.Duration, done func(ctx 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	start := time.Now()
+	var last error // what it still waited for, rather than that its last question was cut short
 	for pause := 50 * time.Millisecond; ; pause = min(pause*3/2, 2*time.Second) {
 		ok, why := done(ctx)
 		if ok {
 			return nil
 		}
+		if why != nil && (last == nil || ctx.Err() == nil) {
+			last = why
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waited %s for %s: %w", time.Since(start).Round(time.Second), what, firstOf(why, ctx.Err()))
+			return fmt.Errorf("waited %s for %s: %w", time.Since(start).Round(time.Second), what, firstOf(last, ctx.Err()))
 		case <-time.After(pause):
 		}
 	}

@@ -109,7 +109,7 @@ func TestRestartsInTurn(t *testing.T) {
 	held := map[string]any{"holderIdentity": "n2", "leaseDurationSeconds": 240.0, "renewTime": time.Now().UTC().Format("2006-01-02T15:04:05.000000Z07:00")}
 	api.Set(leases+"/"+turnName, map[string]any{"spec": held})
 	on.Peers = append(on.Peers, role.Peer{Role: "etcd", Node: "n3", Address: "198.18.0.13", Settled: true})
-	ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, stop := context.WithTimeout(t.Context(), time.Second)
 	defer stop()
 	starts := n.Units[apiserver].Starts
 	if _, err := New().Apply(ctx, on); err == nil || !strings.Contains(err.Error(), "turn of n2") {
