@@ -7,6 +7,8 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	clusterpki "github.com/kubeclamp/kubeclamp/roles/cluster-pki"
+	dnsclient "github.com/kubeclamp/kubeclamp/roles/dns-client"
+	dnspool "github.com/kubeclamp/kubeclamp/roles/dns-pool"
 	"github.com/kubeclamp/kubeclamp/roles/docker"
 	"github.com/kubeclamp/kubeclamp/roles/etcd"
 	"github.com/kubeclamp/kubeclamp/roles/flannel"
@@ -22,6 +24,8 @@ import (
 
 var table = map[string]func() role.Role{
 	"cluster-pki":  clusterpki.New,
+	"dns-client":   dnsclient.New,
+	"dns-pool":     dnspool.New,
 	"docker":       docker.New,
 	"etcd":         etcd.New,
 	"flannel":      flannel.New,

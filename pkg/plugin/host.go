@@ -22,7 +22,7 @@ import (
 type Config struct {
 	Dir       string   // third parties' programs, kubeclamp-role-NAME; they come first. "" = none
 	Shipped   string   // the multi-call program of the shipped roles, given the role's name as its argument
-	SocketDir string   // room for sockets, made 0700; "" = /run/kubeclamp/plugins, or below the temporary folder where that cannot be made
+	SocketDir string   // room for sockets, made 0700; if "" or too long, /run/kubeclamp/plugins, or below the temporary folder where that cannot be made
 	Env       []string // more environment for every role's process
 	Log       *slog.Logger
 }
@@ -127,10 +127,13 @@ func (h *Host) Found() []string {
 	return names
 }
 
+// maxSocketDir leaves room for go-plugin's own names in the 107 characters of a socket's path.
+const maxSocketDir = 60
+
 // room makes a folder of its own for sockets, and sweeps those whose daemon is gone.
 func (h *Host) room() error {
 	dir := h.cfg.SocketDir
-	if dir == "" {
+	if dir == "" || len(dir) > maxSocketDir {
 		dir = "/run/kubeclamp/plugins"
 		if os.MkdirAll(dir, 0o700) != nil {
 			dir = filepath.Join(os.TempDir(), fmt.Sprintf("kubeclamp-%d", os.Getuid()))
@@ -141,9 +144,6 @@ func (h *Host) room() error {
 	}
 	if err := private(dir); err != nil {
 		return err
-	}
-	if len(dir) > 60 {
-		return crowbar.Errorf(crowbar.Invalid, "the folder for plugin sockets %s has more than 60 characters, and a socket's path may have 107 in all: choose a shorter one", dir)
 	}
 	old, _ := os.ReadDir(dir)
 	for _, e := range old {
