@@ -110,9 +110,17 @@ func (r *run) read(ctx context.Context) error {
 		return nil
 	}
 	r.proof = nil
-	r.changes = []role.Change{{What: "proof", Name: recordName, Do: "create", Diff: "nodes " + some(r.facts.Ready)}}
+	r.changes = []role.Change{{What: "proof", Name: recordName, Do: "create", Diff: "nodes " + some(r.subjects())}}
 	r.done = r.on.DryRun
 	return nil
+}
+
+// subjects is the nodes that the proof will be of; in a dry run before there is a cluster, the workers to come.
+func (r *run) subjects() []string {
+	if len(r.facts.Ready) == 0 {
+		return r.c.Workers
+	}
+	return r.facts.Ready
 }
 
 func some(names []string) string {
