@@ -23,6 +23,7 @@ type Facts struct {
 	Systemd  bool          // systemd is PID 1
 	Packager string        // "apt", "dnf", "yum" or ""
 	Cgroup   int           // 1 or 2
+	Banned   bool          // a killed installation left its ban on starting services behind
 	Now      time.Time     // the node's clock when it was read
 	Asked    time.Time     // our clock when the question was sent
 	Trip     time.Duration // until the answer was here
@@ -276,6 +277,8 @@ func (f *Facts) takeHost(l []string) error {
 			f.Packager = v
 		case "cgroup":
 			f.Cgroup, _ = strconv.Atoi(v)
+		case "banned":
+			f.Banned = true
 		case "now":
 			sec, nano, _ := strings.Cut(v, ".")
 			s, err := strconv.ParseInt(sec, 10, 64)

@@ -114,6 +114,34 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestBanIsLifted(t *testing.T) {
+	n := roletest.NewNode()
+	n.Banned = true
+	on := n.Target(nil)
+	want := demo{linux.State{Dirs: []linux.Dir{{Path: "/etc/a"}}}}
+	roletest.Apply(t, want, on)
+	if n.Banned {
+		t.Fatal("services of the node still may not start")
+	}
+	roletest.NothingToDo(t, want, n, on)
+}
+
+func TestBlock(t *testing.T) {
+	const b = "# BEGIN kubeclamp p\nx=1\n# END kubeclamp p\n"
+	for name, c := range map[string]struct{ have, body, want string }{
+		"into nothing":         {"", "x=1", b},
+		"at the end":           {"a=1", "x=1\n", "a=1\n" + b},
+		"the same":             {"a=1\n" + b + "c=1\n", "x=1", "a=1\n" + b + "c=1\n"},
+		"out":                  {"a=1\n" + b + "c=1\n", "", "a=1\nc=1\n"},
+		"out of nothing":       {"a=1", "", "a=1"},
+		"the end mark is gone": {"# BEGIN kubeclamp p\nc=1\n", "x=1", b + "c=1\n"},
+	} {
+		if got := linux.Block(c.have, "p", c.body); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestAnswerThatIsCutOff(t *testing.T) {
 	n := roletest.NewNode()
 	q, err := linux.Ask(full(), linux.Probe{Name: "p", Script: "x"})

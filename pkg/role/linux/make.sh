@@ -37,6 +37,11 @@ set_sysctl() {
 	[ -w "$p" ] || die "sysctl $1 is read-only here: set it to $2 on the machine that this node's kernel belongs to"
 	printf '%s\n' "$2" >"$p" || die "sysctl $1: the kernel refuses $2"
 }
+unban() { # what an installation left behind that was killed
+	p=/usr/sbin/policy-rc.d
+	[ ! -f "$p" ] || ! grep -q '^# kubeclamp: ' "$p" || rm -f "$p"
+	[ ! -e "$p.kubeclamp" ] || mv -f "$p.kubeclamp" "$p"
+}
 active() { systemctl show --no-pager -p ActiveState --value -- "$1"; }
 known() { [ "$(systemctl show --no-pager -p LoadState --value -- "$1")" != not-found ]; }
 tail_log() {
@@ -71,7 +76,7 @@ while [ $# -gt 0 ]; do
 	dir | stamp) n=3 ;;
 	own) n=3 ;;
 	user | link | sysctl | await) n=2 ;;
-	daemon-reload) n=0 ;;
+	daemon-reload | unban) n=0 ;;
 	*) n=1 ;;
 	esac
 	shift
@@ -91,6 +96,7 @@ while [ $# -gt 0 ]; do
 	module) modprobe -- "$1" ;;
 	sysctl) set_sysctl "$1" "$2" ;;
 	daemon-reload) systemctl daemon-reload ;;
+	unban) unban ;;
 	enable) systemctl --quiet enable -- "$1" ;;
 	disable) ! known "$1" || systemctl --quiet disable -- "$1" ;;
 	start) begin start "$1" ;;

@@ -56,6 +56,10 @@ type planner struct {
 func Plan(want State, have Facts) (Todo, error) {
 	p := &planner{have: have, todo: Todo{Packager: have.Packager}}
 	p.packages(want.Packages)
+	if have.Banned && len(p.todo.Install) == 0 {
+		p.change("file", "/usr/sbin/policy-rc.d", "remove", "left behind by an installation that was killed")
+		p.todo.Before = append(p.todo.Before, Op{"unban"})
+	}
 	p.accounts(want)
 	for _, d := range want.Dirs {
 		p.dir(d)

@@ -20,6 +20,7 @@ host() {
 	if [ -d /run/systemd/system ]; then echo init=systemd; else echo init=; fi
 	if have apt-get; then echo packager=apt; elif have dnf; then echo packager=dnf; elif have yum; then echo packager=yum; else echo packager=; fi
 	if [ -f /sys/fs/cgroup/cgroup.controllers ]; then echo cgroup=2; elif [ -d /sys/fs/cgroup ]; then echo cgroup=1; else echo cgroup=0; fi
+	[ -f /usr/sbin/policy-rc.d ] && grep -q '^# kubeclamp: ' /usr/sbin/policy-rc.d && echo banned=1
 	echo "now=$(date +%s.%N)"
 }
 

@@ -22,6 +22,9 @@ func (n *Node) answer(q linux.Query, probes []string) jig.Exit {
 	if n.NoSystemd {
 		init = ""
 	}
+	if n.Banned {
+		init += "\nbanned=1"
+	}
 	now := time.Now()
 	frame("host", fmt.Sprintf("arch=x86_64\nkernel=6.1.0\nhostname=%s\ninit=%s\npackager=%s\ncgroup=%d\nnow=%d.%09d",
 		n.hostname(), init, n.Packager, n.Cgroup, now.Unix(), now.Nanosecond()))

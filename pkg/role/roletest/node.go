@@ -66,6 +66,7 @@ type Node struct {
 	Packager      string // "apt", "dnf"
 	NoSystemd     bool
 	Cgroup        int
+	Banned        bool // a killed installation left its ban on starting services
 	Files         map[string]*Entry
 	Units         map[string]*Unit
 	Packages      map[string]bool

@@ -47,6 +47,8 @@ func (n *Node) op(op linux.Op) error {
 		if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(f.Content))); sum != op[2] {
 			return fmt.Errorf("stamp: %s has %s, not %s", op[3], sum, op[2])
 		}
+	case "unban":
+		n.Banned = false
 	case "module":
 		n.Modules[op[1]] = true
 	case "sysctl":
@@ -155,6 +157,7 @@ func (n *Node) unitOp(op linux.Op) error {
 
 func (n *Node) install(pkgs []string, quiet bool) (jig.Exit, error) {
 	for _, p := range pkgs {
+		n.Banned = quiet
 		if err := n.step("install %s", p); err != nil {
 			return jig.Exit{}, err
 		}
@@ -172,5 +175,6 @@ func (n *Node) install(pkgs []string, quiet bool) (jig.Exit, error) {
 			u.Loaded, _ = n.source(name)
 		}
 	}
+	n.Banned = false
 	return jig.Exit{}, nil
 }
