@@ -44,12 +44,12 @@ func (p *pin) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 }
 
 func (p *pin) refuse(what, how string) error {
-	accept := "`kubeclamp nodes forget-key " + p.node + "`"
+	accept := ""
 	if p.seen != nil {
-		accept = "`kubeclamp nodes update " + p.node + " --host-key '" + line(p.seen) + "'`, or " + accept + " to take what it shows next"
+		accept = line(p.seen)
 	}
-	return crowbar.Errorf(crowbar.Conflict, "the host key of node %s at %s has changed: %s is on record, %s %s. Either the node was installed anew, or something else answers at its address: find out which on the node's console; if it is right, accept it with %s",
-		p.node, p.to.addr, ssh.FingerprintSHA256(p.want), what, how, accept)
+	return crowbar.Errorf(crowbar.Conflict, "the host key of node %s at %s has changed: %s is on record, %s %s. Either the node was installed anew, or something else answers at its address: find out which on the node's console; if it is right, accept it with `kubeclamp nodes update %s --host-key '%s'`",
+		p.node, p.to.addr, ssh.FingerprintSHA256(p.want), what, how, p.node, accept)
 }
 
 // algorithms asks the server for the kind of key on record, so that it does not show another of its own.
