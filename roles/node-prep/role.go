@@ -62,7 +62,7 @@ func mend(ctx context.Context, on role.Target, v verdict) error {
 	}
 	_, err := jig.Run(ctx, on.Conn, jig.Script(`
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
-if [ -n "$2" ]; then printf '%s\n' "$2" >/proc/sys/kernel/hostname || exit 1; fi
+if [ -n "$2" ]; then hostname "$2" || hostnamectl set-hostname "$2" || exit 1; fi
 if [ -n "$1" ]; then swapoff -a || exit 1; fi
 `, swap, v.hostname))
 	if err != nil {
