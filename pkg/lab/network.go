@@ -56,9 +56,6 @@ func (l *Lab) ownsNetns(ns string) bool {
 func (l *Lab) networkUp(ctx context.Context) error {
 	name, leg, pfx := l.cfg.Name, l.legLink(), l.cfg.Network
 	if !l.networkOurs() {
-		if owner := overlap(pfx, leg); owner != "" {
-			return crowbar.Errorf(crowbar.Conflict, "lab network %s is in use on this machine by %s: choose another with --network", pfx, owner)
-		}
 		l.tell("network", "bridge on %s, this machine is %s", pfx, l.Leg())
 	}
 	if err := run(ctx, "ip", "route", "replace", "blackhole", pfx.String(), "metric", routeCost); err != nil {
@@ -82,6 +79,17 @@ func (l *Lab) networkUp(ctx context.Context) error {
 		return err
 	}
 	return run(ctx, "ip", "-n", name, "link", "set", leg+"-p", "master", "br0", "up")
+}
+
+// networkFree refuses a network that this machine uses for something else.
+func (l *Lab) networkFree() error {
+	if l.networkOurs() {
+		return nil
+	}
+	if owner := overlap(l.cfg.Network, l.legLink()); owner != "" {
+		return crowbar.Errorf(crowbar.Conflict, "lab network %s is in use on this machine by %s: choose another with --network, or take that down first", l.cfg.Network, owner)
+	}
+	return nil
 }
 
 func (l *Lab) networkOurs() bool {

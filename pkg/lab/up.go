@@ -22,6 +22,9 @@ func (l *Lab) Up(ctx context.Context, want ...NodeSpec) error {
 	if err := l.Check(ctx); err != nil {
 		return err
 	}
+	if err := l.networkFree(); err != nil { // before anything is made or remembered
+		return err
+	}
 	unlock, err := l.lock()
 	if err != nil {
 		return err
