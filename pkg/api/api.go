@@ -74,6 +74,9 @@ func New(c Config) *API {
 // handler answers a request with a value (written as JSON), or an error.
 type handler func(r *http.Request) (form, any, error)
 
+// maxBody is the size of the biggest request: a cluster.yaml of some ten thousand nodes.
+const maxBody = 4 << 20
+
 // form is the last part of OpenCrowbar's content type: vnd.crowbar.<type>.<form>.
 type form string
 
@@ -94,12 +97,12 @@ func (a *API) route() {
 	a.handle("POST /api/v2/deployments/{id}/plan", a.planCluster)
 	a.handle("GET /api/v2/deployments/{id}/status", a.status)
 	a.handle("GET /api/v2/deployments/{id}/report", a.report)
-	a.mux.Handle("POST /api/v2/deployments/{id}/kubeconfig", a.guard(http.HandlerFunc(a.kubeconfig)))
+	a.mux.HandleFunc("POST /api/v2/deployments/{id}/kubeconfig", a.kubeconfig)
 	a.handle("POST /api/v2/node_roles", a.bind)
 	a.handle("DELETE /api/v2/node_roles/{id}", a.unbind)
 	a.handle("PUT /api/v2/node_roles/{id}/retry", a.retry)
 	a.handle("GET /api/v2/node_roles/{id}/why", a.why)
-	a.mux.Handle("GET /api/v2/node_roles/{id}/log", a.guard(http.HandlerFunc(a.log)))
+	a.mux.HandleFunc("GET /api/v2/node_roles/{id}/log", a.log)
 	for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeployment, crowbar.KindNodeRole} {
 		a.handle("GET /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.attrib(k))
 		a.handle("PUT /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.setAttrib(k))
@@ -110,19 +113,42 @@ func (a *API) route() {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	a.mux.ServeHTTP(w, r)
+	a.guard(http.HandlerFunc(a.dispatch)).ServeHTTP(w, r)
+}
+
+// dispatch finds the route, and says what there is where there is none.
+func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
+	if _, pattern := a.mux.Handler(r); pattern != "" {
+		a.mux.ServeHTTP(w, r)
+		return
+	}
+	var allowed []string
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = m
+		if _, pattern := a.mux.Handler(other); pattern != "" {
+			allowed = append(allowed, m)
+		}
+	}
+	if len(allowed) == 0 {
+		a.fail(w, r, crowbar.Errorf(crowbar.NotFound, "there is nothing at %s; the API is below /api/v2/", r.URL.Path))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	write(w, http.StatusMethodNotAllowed, "object.error", map[string]any{"status": http.StatusMethodNotAllowed,
+		"message": "Requested action " + r.Method + " is not supported on " + r.URL.Path + "; there are " + strings.Join(allowed, ", ")})
 }
 
 func (a *API) handle(pattern string, h handler) {
-	a.mux.Handle(pattern, a.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, 4<<20)
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		f, v, err := h(r)
 		if err != nil {
 			a.fail(w, r, err)
 			return
 		}
 		write(w, http.StatusOK, f, v)
-	})))
+	})
 }
 
 // guard lets only the bearer of the administrator's token in; everything is denied by default.
@@ -132,7 +158,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 		sum := sha256.Sum256([]byte(given))
 		if !ok || subtle.ConstantTimeCompare(sum[:], a.token[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="Crowbar"`)
-			write(w, http.StatusUnauthorized, "framework.error", map[string]any{"status": http.StatusUnauthorized, "message": "a valid bearer token is needed"})
+			write(w, http.StatusUnauthorized, "framework.error", map[string]any{"status": http.StatusUnauthorized, "message": "a valid bearer token is needed: it is in the daemon's DATADIR/admin.json, which kubeclamp --config reads"})
 			return
 		}
 		next.ServeHTTP(w, r)

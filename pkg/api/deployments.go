@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -26,7 +25,10 @@ func (a *API) createDeployment(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	d, err := a.Engine.CreateDeployment(r.Context(), f.Name, f.Description, parent.Key())
-	return "deployment.obj", d, err
+	if err != nil {
+		return "", nil, err
+	}
+	return "deployment.obj", shown(a.Engine.View(), d), nil
 }
 
 func (a *API) deleteDeployment(r *http.Request) (form, any, error) {
@@ -58,7 +60,11 @@ func (a *API) deploymentVerb(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	s := a.Engine.View()
-	return "deployment.obj", shown(s, s.Deployment(id)), nil
+	d := s.Deployment(id)
+	if d == nil {
+		return "", nil, missing(s, crowbar.KindDeployment, id.String())
+	}
+	return "deployment.obj", shown(s, d), nil
 }
 
 func (a *API) apply(r *http.Request) (form, any, error) {
@@ -73,7 +79,7 @@ func (a *API) apply(r *http.Request) (form, any, error) {
 }
 
 func cluster(r *http.Request) (c crowbar.Cluster, err error) {
-	if err := body(r, &c); err != nil {
+	if err := body(r, &c, true); err != nil {
 		return c, err
 	}
 	if id := r.PathValue("id"); c.Deployment != id {
@@ -112,9 +118,11 @@ func (a *API) report(r *http.Request) (form, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	since, err := time.Parse(time.RFC3339Nano, r.URL.Query().Get("since"))
-	if err != nil {
-		return "", nil, crowbar.Errorf(crowbar.Invalid, "since: want a time such as 2026-01-31T12:00:00Z: %w", err)
+	since := time.Time{}
+	if text := r.URL.Query().Get("since"); text != "" {
+		if since, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return "", nil, crowbar.Errorf(crowbar.Invalid, "since: want a time such as 2026-01-31T12:00:00Z: %w", err)
+		}
 	}
 	rep, err := a.Engine.Report(id, since)
 	return "deployment.report", rep, err
@@ -126,7 +134,10 @@ func (a *API) status(r *http.Request) (form, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+	after, err := number(r, "after")
+	if err != nil {
+		return "", nil, err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), statusWait)
 	defer cancel()
 	s := a.Engine.View()

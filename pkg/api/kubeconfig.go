@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -31,12 +32,26 @@ func (a *API) makeKubeconfig(r *http.Request) ([]byte, error) {
 	if role == nil {
 		return nil, crowbar.Errorf(crowbar.NotFound, "no role k8s-master is imported")
 	}
-	for _, nr := range s.NodeRolesOf(id, role.ID) {
-		if nr.Settled() {
-			return a.kubeconfigOf(r, s, nr)
-		}
+	if nr := serving(s, s.NodeRolesOf(id, role.ID)); nr != nil {
+		return a.kubeconfigOf(r, s, nr)
 	}
 	return nil, crowbar.Errorf(crowbar.Conflict, "no k8s-master of deployment %q is active yet: bind one and converge first", s.Deployment(id).Name)
+}
+
+// serving is the first that has been applied, one on a node that is up if there is one.
+func serving(s *crowbar.Snapshot, masters []*crowbar.NodeRole) *crowbar.NodeRole {
+	var down *crowbar.NodeRole
+	for _, nr := range masters {
+		n := s.Node(nr.Node)
+		switch {
+		case n == nil || !nr.Settled():
+		case n.Alive:
+			return nr
+		case down == nil:
+			down = nr
+		}
+	}
+	return down
 }
 
 func (a *API) kubeconfigOf(r *http.Request, s *crowbar.Snapshot, nr *crowbar.NodeRole) ([]byte, error) {
@@ -57,7 +72,7 @@ func (a *API) kubeconfigOf(r *http.Request, s *crowbar.Snapshot, nr *crowbar.Nod
 	type m = map[string]any
 	doc := m{
 		"apiVersion": "v1", "kind": "Config", "current-context": name,
-		"clusters": []m{{"name": name, "cluster": m{"server": fmt.Sprintf("https://%s:%v", s.Node(nr.Node).Address, attr["kubernetes-api-port"]),
+		"clusters": []m{{"name": name, "cluster": m{"server": "https://" + net.JoinHostPort(s.Node(nr.Node).Address, fmt.Sprint(attr["kubernetes-api-port"])),
 			"tls-server-name": attr["kubernetes-pool-name"], "certificate-authority-data": text("ca")}}},
 		"users":    []m{{"name": user, "user": m{"client-certificate-data": text("cert"), "client-key-data": text("key")}}},
 		"contexts": []m{{"name": name, "context": m{"cluster": name, "user": user}}},

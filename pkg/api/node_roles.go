@@ -33,11 +33,17 @@ func (a *API) bind(r *http.Request) (form, any, error) {
 		}
 	}
 	nr, err := a.Engine.Bind(r.Context(), role, node, dep)
-	return "node_role.obj", nr, err
+	if err != nil {
+		return "", nil, err
+	}
+	return "node_role.obj", shown(a.Engine.View(), nr), nil
 }
 
 func either(s *crowbar.Snapshot, k crowbar.Kind, name string, id crowbar.ID) (crowbar.ID, error) {
-	if name == "" {
+	switch {
+	case name == "" && id == 0:
+		return 0, crowbar.Errorf(crowbar.Invalid, "%s: it is missing; want its name, or %s_id", singular(k), singular(k))
+	case name == "":
 		name = id.String()
 	}
 	o, err := find(s, k, name)
@@ -66,7 +72,12 @@ func (a *API) retry(r *http.Request) (form, any, error) {
 	if err := a.Engine.Retry(r.Context(), id); err != nil {
 		return "", nil, err
 	}
-	return "node_role.obj", a.Engine.View().NodeRole(id), nil
+	s := a.Engine.View()
+	nr := s.NodeRole(id)
+	if nr == nil {
+		return "", nil, missing(s, crowbar.KindNodeRole, id.String())
+	}
+	return "node_role.obj", shown(s, nr), nil
 }
 
 func (a *API) why(r *http.Request) (form, any, error) {
@@ -84,12 +95,35 @@ func (a *API) log(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	attempt, _ := strconv.ParseUint(r.URL.Query().Get("attempt"), 10, 64)
+	attempt, err := number(r, "attempt")
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	out := &flushing{w: w, flush: http.NewResponseController(w)}
-	if err := a.Logs.Follow(r.Context(), id, attempt, r.URL.Query().Get("follow") == "true", out); err != nil && !out.wrote {
+	err = a.Logs.Follow(r.Context(), id, attempt, r.URL.Query().Get("follow") == "true", out)
+	switch {
+	case err == nil:
+	case !out.wrote:
 		a.fail(w, r, err)
+	default:
+		// Part of it is sent: the connection is cut, so that the caller does not take it for the whole.
+		panic(http.ErrAbortHandler)
 	}
+}
+
+// number is a query parameter, 0 where it is not given.
+func number(r *http.Request, name string) (uint64, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, crowbar.Errorf(crowbar.Invalid, "%s=%s: want a number", name, text)
+	}
+	return n, nil
 }
 
 // flushing sends each write at once, so that a follower sees lines as they come.
@@ -117,7 +151,10 @@ func (a *API) attrib(k crowbar.Kind) handler {
 		}
 		name := r.PathValue("attrib")
 		v, err := a.Engine.Attrib(k, id, name)
-		return "attrib.obj", map[string]any{"name": name, "value": v}, err
+		if err != nil {
+			return "", nil, err
+		}
+		return "attrib.obj", map[string]any{"name": name, "value": v}, nil
 	}
 }
 
@@ -136,6 +173,9 @@ func (a *API) setAttrib(k crowbar.Kind) handler {
 		name := r.PathValue("attrib")
 		if err := a.Engine.Set(r.Context(), k, id, name, f.Value); err != nil {
 			return "", nil, err
+		}
+		if at := a.Engine.View().AttribNamed(name); at != nil && at.Secret {
+			f.Value = masked
 		}
 		return "attrib.obj", map[string]any{"name": name, "value": f.Value}, nil
 	}

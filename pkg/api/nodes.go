@@ -54,7 +54,10 @@ func (a *API) createNode(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	made, err := a.Engine.CreateNode(r.Context(), n)
-	return "node.obj", made, err
+	if err != nil {
+		return "", nil, err
+	}
+	return "node.obj", shown(a.Engine.View(), made), nil
 }
 
 func (a *API) updateNode(r *http.Request) (form, any, error) {
@@ -68,7 +71,10 @@ func (a *API) updateNode(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	n, err := a.Engine.UpdateNode(r.Context(), id, func(n *crowbar.Node) error { return f.onto(s, n) })
-	return "node.obj", n, err
+	if err != nil {
+		return "", nil, err
+	}
+	return "node.obj", shown(a.Engine.View(), n), nil
 }
 
 func (a *API) deleteNode(r *http.Request) (form, any, error) {

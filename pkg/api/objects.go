@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -33,16 +35,15 @@ func (a *API) show(k crowbar.Kind) handler {
 	}
 }
 
-// shown adds what OpenCrowbar computes on reading; what is secret never leaves through here.
+// shown adds what OpenCrowbar computes on reading, and masks what is secret.
 func shown(s *crowbar.Snapshot, o crowbar.Object) any {
-	d, ok := o.(*crowbar.Deployment)
-	if !ok {
-		return o
+	if d, ok := o.(*crowbar.Deployment); ok {
+		return struct {
+			*crowbar.Deployment
+			State int `json:"state"`
+		}{d, deploymentStates[deploymentState(s, d)]}
 	}
-	return struct {
-		*crowbar.Deployment
-		State int `json:"state"`
-	}{d, deploymentStates[deploymentState(s, d)]}
+	return mask(s, o)
 }
 
 var deploymentStates = map[string]int{"error": -1, "proposed": 0, "committed": 1, "active": 2}
@@ -68,7 +69,8 @@ func deploymentState(s *crowbar.Snapshot, d *crowbar.Deployment) string {
 	return state
 }
 
-// find looks an object up as OpenCrowbar does: only digits is an id, everything else a name; node-roles also "node/role".
+// find looks an object up as OpenCrowbar does: only digits is an id, everything else a name. A node is found by its short
+// name too, a node-role by "node/role", a deployment-role by "deployment/role", and node "admin" is the admin host.
 func find(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Object, error) {
 	if n, err := strconv.ParseUint(key, 10, 64); err == nil {
 		if o := s.Get(k, crowbar.ID(n)); o != nil {
@@ -76,35 +78,109 @@ func find(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Object, erro
 		}
 		return nil, missing(s, k, key)
 	}
-	for o := range s.All(k) {
-		if natural(s, o) == key {
-			return o, nil
+	o, err := named(s, k, key)
+	if err == nil && o == nil {
+		err = missing(s, k, key)
+	}
+	return o, err
+}
+
+// named is the object of that name, or nil.
+func named(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Object, error) {
+	switch k {
+	case crowbar.KindBarclamp:
+		return orNil(s.BarclampNamed(key))
+	case crowbar.KindRole:
+		return orNil(s.RoleNamed(key))
+	case crowbar.KindJig:
+		return orNil(s.JigNamed(key))
+	case crowbar.KindAttrib:
+		return orNil(s.AttribNamed(key))
+	case crowbar.KindDeployment:
+		return orNil(s.DeploymentNamed(key))
+	case crowbar.KindNode:
+		n, err := nodeNamed(s, key)
+		if err != nil {
+			return nil, err
+		}
+		return orNil(n)
+	case crowbar.KindNodeRole, crowbar.KindDeploymentRole:
+		return pair(s, k, key)
+	}
+	return nil, nil
+}
+
+// orNil keeps a nil pointer from becoming an object that is not nil.
+func orNil[T any, P interface {
+	*T
+	crowbar.Object
+}](p P) (crowbar.Object, error) {
+	if p == nil {
+		return nil, nil
+	}
+	return p, nil
+}
+
+// nodeNamed finds a node by its whole name, which the state has an index of, or else by its short one.
+func nodeNamed(s *crowbar.Snapshot, key string) (*crowbar.Node, error) {
+	if n := s.NodeNamed(key); n != nil {
+		return n, nil
+	}
+	var found []*crowbar.Node
+	for n := range s.Nodes() {
+		if n.Short() == key || key == "admin" && n.Admin {
+			found = append(found, n)
 		}
 	}
-	if k == crowbar.KindNode && key == "admin" {
-		for n := range s.Nodes() {
-			if n.Admin {
-				return n, nil
-			}
-		}
+	switch {
+	case len(found) == 0:
+		return nil, nil
+	case len(found) > 1 && key != "admin":
+		return nil, crowbar.Errorf(crowbar.Conflict, "%q is the short name of %s and of %s: say the whole name", key, found[0].Name, found[1].Name)
 	}
-	return nil, missing(s, k, key)
+	return found[0], nil
+}
+
+// pair finds "node/role" or "deployment/role".
+func pair(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Object, error) {
+	where, role, ok := strings.Cut(key, "/")
+	r := s.RoleNamed(role)
+	if !ok || r == nil {
+		return nil, nil
+	}
+	if k == crowbar.KindDeploymentRole {
+		if d := s.DeploymentNamed(where); d != nil {
+			return orNil(s.DeploymentRoleOf(d.ID, r.ID))
+		}
+		return nil, nil
+	}
+	n, err := nodeNamed(s, where)
+	if n == nil || err != nil {
+		return nil, err
+	}
+	return orNil(s.NodeRoleOn(n.ID, r.ID))
 }
 
 func missing(s *crowbar.Snapshot, k crowbar.Kind, key string) error {
+	const most = 30
 	names := []string{}
 	for o := range s.All(k) {
-		if n := natural(s, o); n != "" && len(names) < 30 {
-			names = append(names, n)
+		if len(names) == most {
+			break
 		}
+		names = append(names, natural(s, o))
 	}
 	known := "there is none yet"
 	if len(names) > 0 {
 		known = "known: " + strings.Join(names, ", ")
 	}
+	if more := s.Count(k) - len(names); more > 0 {
+		known += " and " + strconv.Itoa(more) + " more"
+	}
 	return crowbar.Errorf(crowbar.NotFound, "Could not find %s with id %s. (%s)", singular(k), key, known)
 }
 
+// natural is the name by which an object is found, its id where it has none.
 func natural(s *crowbar.Snapshot, o crowbar.Object) string {
 	switch o := o.(type) {
 	case *crowbar.Barclamp:
@@ -124,8 +200,13 @@ func natural(s *crowbar.Snapshot, o crowbar.Object) string {
 		if n != nil && r != nil {
 			return n.Short() + "/" + r.Name
 		}
+	case *crowbar.DeploymentRole:
+		d, r := s.Deployment(o.Deployment), s.Role(o.Role)
+		if d != nil && r != nil {
+			return d.Name + "/" + r.Name
+		}
 	}
-	return ""
+	return o.Key().String()
 }
 
 func findID(s *crowbar.Snapshot, k crowbar.Kind, r *http.Request) (crowbar.ID, error) {
@@ -136,8 +217,20 @@ func findID(s *crowbar.Snapshot, k crowbar.Kind, r *http.Request) (crowbar.ID, e
 	return o.Key(), nil
 }
 
-func body(r *http.Request, into any) error {
-	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
+// body reads the request's JSON. Keys that are not known are ignored, as OpenCrowbar does; strict refuses them.
+func body(r *http.Request, into any, strict ...bool) error {
+	d := json.NewDecoder(r.Body)
+	if len(strict) > 0 && strict[0] {
+		d.DisallowUnknownFields()
+	}
+	err := d.Decode(into)
+	if err == nil && d.More() {
+		err = errors.New("there is something after the end of the JSON value")
+	}
+	if errors.Is(err, io.EOF) {
+		err = errors.New("it is empty; want a JSON value")
+	}
+	if err != nil {
 		return crowbar.Errorf(crowbar.Invalid, "request body: %w", err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -45,7 +46,10 @@ func New(c Config) (*Client, error) {
 			return nil, crowbar.Errorf(crowbar.Invalid, "the CA of endpoint %s is not a PEM certificate", c.Endpoint)
 		}
 	}
-	return &Client{conf: c, http: &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, Proxy: nil}}}, nil
+	// Answers may take their time (a status waits for news, a log for its run's end), a handshake may not.
+	dial := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+	return &Client{conf: c, http: &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, Proxy: nil,
+		DialContext: dial.DialContext, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: time.Minute}}}, nil
 }
 
 // Endpoint is the daemon's address.
@@ -230,7 +234,7 @@ func fault(resp *http.Response) error {
 	}
 	kind := crowbar.Internal
 	switch resp.StatusCode {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		kind = crowbar.Invalid
 	case http.StatusNotFound:
 		kind = crowbar.NotFound

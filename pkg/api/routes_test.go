@@ -1,0 +1,282 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// route is one way in, with a request that is answered well.
+type route struct {
+	pattern, request, body, form string
+}
+
+func kinds() []crowbar.Kind {
+	return []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindRole, crowbar.KindJig, crowbar.KindAttrib, crowbar.KindNode,
+		crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun}
+}
+
+// routes is every way in, in an order in which all of them go well on a converged world.
+func (w *world) routes() []route {
+	doc := func(f func(*crowbar.Cluster)) string {
+		c := cluster()
+		f(&c)
+		b, err := json.Marshal(c)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return string(b)
+	}
+	same := doc(func(*crowbar.Cluster) {})
+	all := []route{}
+	show := map[crowbar.Kind]string{crowbar.KindBarclamp: "kubeclamp", crowbar.KindRole: "etcd", crowbar.KindJig: "ssh", crowbar.KindAttrib: "etcd-client-port",
+		crowbar.KindNode: "n1", crowbar.KindDeployment: "k8s", crowbar.KindDeploymentRole: "k8s%2Fetcd", crowbar.KindNodeRole: "n1%2Fetcd", crowbar.KindRun: ""}
+	for r := range w.engine.View().Runs() {
+		show[crowbar.KindRun] = r.ID.String()
+	}
+	for _, k := range kinds() {
+		one := strings.TrimSuffix(string(k), "s")
+		all = append(all, route{"GET /api/v2/" + string(k), "GET /api/v2/" + string(k), "", one + ".list"},
+			route{"GET /api/v2/" + string(k) + "/{id}", "GET /api/v2/" + string(k) + "/" + show[k], "", one + ".obj"})
+	}
+	for k, at := range map[crowbar.Kind]string{crowbar.KindNode: "n1/attribs/node-network", crowbar.KindDeployment: "k8s/attribs/proxy-url", crowbar.KindNodeRole: "n1%2Fproxy/attribs/proxy-url"} {
+		value := `{"value":"http://10.0.0.9:3128"}`
+		if k == crowbar.KindNode {
+			value = `{"value":"10.0.0.0/24"}`
+		}
+		all = append(all, route{"GET /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "GET /api/v2/" + string(k) + "/" + at, "", "attrib.obj"},
+			route{"PUT /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "PUT /api/v2/" + string(k) + "/" + at, value, "attrib.obj"})
+	}
+	return append(all,
+		route{"GET /api/v2/deployments/{id}/plan", "GET /api/v2/deployments/k8s/plan?rerun=true", "", "deployment.plan"},
+		route{"POST /api/v2/deployments/{id}/plan", "POST /api/v2/deployments/k8s/plan", same, "deployment.plan"},
+		route{"PUT /api/v2/deployments/{id}/apply", "PUT /api/v2/deployments/k8s/apply", same, "deployment.apply"},
+		route{"GET /api/v2/deployments/{id}/status", "GET /api/v2/deployments/k8s/status", "", "deployment.status"},
+		route{"GET /api/v2/deployments/{id}/report", "GET /api/v2/deployments/k8s/report", "", "deployment.report"},
+		route{"POST /api/v2/deployments/{id}/kubeconfig", "POST /api/v2/deployments/k8s/kubeconfig", "", "application/yaml"},
+		route{"GET /api/v2/node_roles/{id}/why", "GET /api/v2/node_roles/n4%2Fk8s-minion/why", "", "node_role.why"},
+		route{"GET /api/v2/node_roles/{id}/log", "GET /api/v2/node_roles/n4%2Fk8s-minion/log", "", "text/plain; charset=utf-8"},
+		route{"PUT /api/v2/node_roles/{id}/retry", "PUT /api/v2/node_roles/n4%2Fk8s-minion/retry", "", "node_role.obj"},
+		route{"POST /api/v2/nodes", "POST /api/v2/nodes", `{"name":"n5.example.org","address":"10.0.0.5","deployment":"k8s"}`, "node.obj"},
+		route{"PUT /api/v2/nodes/{id}", "PUT /api/v2/nodes/n5", `{"description":"spare"}`, "node.obj"},
+		route{"POST /api/v2/node_roles", "POST /api/v2/node_roles", `{"role":"k8s-minion","node":"n5"}`, "node_role.obj"},
+		route{"DELETE /api/v2/node_roles/{id}", "DELETE /api/v2/node_roles/n5%2Fk8s-minion", "", "node_role.empty"},
+		route{"DELETE /api/v2/nodes/{id}", "DELETE /api/v2/nodes/n5", "", "node.empty"},
+		route{"POST /api/v2/deployments", "POST /api/v2/deployments", `{"name":"other"}`, "deployment.obj"},
+		route{"PUT /api/v2/deployments/{id}/{verb}", "PUT /api/v2/deployments/other/commit", "", "deployment.obj"},
+		route{"DELETE /api/v2/deployments/{id}", "DELETE /api/v2/deployments/other", "", "deployment.empty"},
+	)
+}
+
+// declared reads the patterns out of the source, so that none can be forgotten here.
+func declared(t *testing.T) []string {
+	t.Helper()
+	src, err := os.ReadFile("api.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, m := range regexp.MustCompile(`(?i)handle(?:Func)?\("([A-Z]+ /[^"]*)"(\+string\(k\))?(?:\+"([^"]*)")?`).FindAllStringSubmatch(string(src), -1) {
+		switch {
+		case m[2] == "":
+			out = append(out, m[1])
+		case strings.Contains(m[3], "attribs"):
+			for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeployment, crowbar.KindNodeRole} {
+				out = append(out, m[1]+string(k)+m[3])
+			}
+		default:
+			for _, k := range kinds() {
+				out = append(out, m[1]+string(k)+m[3])
+			}
+		}
+	}
+	return out
+}
+
+func TestEveryRouteIsTried(t *testing.T) {
+	w := converged(t)
+	var tried []string
+	for _, r := range w.routes() {
+		tried = append(tried, r.pattern)
+	}
+	all := declared(t)
+	if len(all) < 40 {
+		t.Fatalf("only %d routes were found in api.go", len(all))
+	}
+	for _, p := range all {
+		if !slices.Contains(tried, p) {
+			t.Errorf("%s is not in the table of routes", p)
+		}
+	}
+}
+
+func TestRoutesAnswer(t *testing.T) {
+	w := converged(t)
+	for _, r := range w.routes() {
+		w.logs.lines = make(chan string, 1)
+		w.logs.lines <- "one line\n"
+		close(w.logs.lines)
+		a := w.admin(r.request, r.body)
+		if a.code != http.StatusOK || a.form != r.form {
+			t.Errorf("%s: %d %s, want 200 %s\n%s", r.request, a.code, a.form, r.form, a.text)
+		}
+		if a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: headers %v", r.request, a.header)
+		}
+	}
+}
+
+// TestDefaultDeny tries every route, and addresses that are none, without the token and with wrong ones.
+func TestDefaultDeny(t *testing.T) {
+	w := converged(t)
+	before := w.engine.View().Rev()
+	requests := []string{"GET /", "GET /api/v2/nothing", "DELETE /api/v2/nodes", "GET /debug/pprof/", "OPTIONS /api/v2/nodes", "HEAD /api/v2/nodes", "GET /api/v2/../v2/nodes"}
+	bodies := map[string]string{}
+	for _, r := range w.routes() {
+		requests = append(requests, r.request)
+		bodies[r.request] = r.body
+	}
+	for _, auth := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Bearer " + token + "x", "Bearer " + token[1:], "bearer " + token, "Basic " + token, token} {
+		for _, request := range requests {
+			a := w.ask(auth, request, bodies[request])
+			if a.code != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%q %s: %d %s", auth, request, a.code, a.text)
+			}
+			if strings.Contains(a.text, token) {
+				t.Errorf("%q %s: the answer tells the token", auth, request)
+			}
+		}
+	}
+	if after := w.engine.View().Rev(); after != before {
+		t.Errorf("the state moved from revision %d to %d", before, after)
+	}
+}
+
+func TestWhatIsNotThere(t *testing.T) {
+	w := converged(t)
+	for _, c := range []struct {
+		request, body string
+		code          int
+		says          string
+	}{
+		{"GET /api/v2/nothing", "", 404, "/api/v2/"},
+		{"PATCH /api/v2/nodes/n1", "[]", 405, "GET, PUT, DELETE"},
+		{"GET /api/v2/secrets", "", 404, "nothing"},
+		{"GET /api/v2/kubernetes", "", 404, "nothing"},
+		{"GET /api/v2/nodes/n9", "", 404, "Could not find node with id n9. (known: "},
+		{"GET /api/v2/nodes/n9", "", 404, "n1.example.org, n2.example.org"},
+		{"GET /api/v2/nodes/12345", "", 404, "12345"},
+		{"GET /api/v2/roles/etcdd", "", 404, "etcd, flannel"},
+		{"GET /api/v2/node_roles/n1%2Fnope", "", 404, "n1/etcd"},
+		{"GET /api/v2/deployment_roles/nope%2Fetcd", "", 404, "k8s/etcd"},
+		{"GET /api/v2/runs/n1", "", 404, "known: "},
+		{"DELETE /api/v2/nodes/n9", "", 404, "n9"},
+		{"PUT /api/v2/deployments/nope/commit", "", 404, "k8s"},
+		{"PUT /api/v2/deployments/k8s/explode", "", 404, "commit, propose, recall, rerun, pause, resume, apply"},
+		{"GET /api/v2/deployments/nope/status", "", 404, "nope"},
+		{"GET /api/v2/deployments/k8s/attribs/nope", "", 404, "nope"},
+		{"PUT /api/v2/node_roles/n1%2Fnope/retry", "", 404, "n1/nope"},
+		{"POST /api/v2/node_roles", `{"role":"nope","node":"n1"}`, 404, "k8s-minion"},
+		{"POST /api/v2/node_roles", `{"role":"etcd","node":"n1","deployment":"nope"}`, 404, "k8s"},
+		{"POST /api/v2/deployments", `{"name":"x","parent":"nope"}`, 404, "system"},
+	} {
+		a := w.admin(c.request, c.body)
+		if a.code != c.code || !strings.Contains(a.message(), c.says) {
+			t.Errorf("%s: %d %s; want %d with %q", c.request, a.code, a.text, c.code, c.says)
+		}
+	}
+	if a := w.admin("PATCH /api/v2/nodes/n1", ""); a.header.Get("Allow") != "GET, PUT, DELETE" {
+		t.Errorf("Allow: %s", a.header.Get("Allow"))
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	w := converged(t)
+	big := `{"description":"` + strings.Repeat("x", 5<<20) + `"}`
+	before := w.engine.View().Rev()
+	for _, c := range []struct {
+		request, body string
+		code          int
+		says          string
+	}{
+		{"POST /api/v2/nodes", `{"name":"n1.example.org","address":"10.0.0.77"}`, 409, "n1.example.org"},
+		{"POST /api/v2/nodes", `{"name":"n1.other.org","address":"10.0.0.77"}`, 409, `would both be "n1"`},
+		{"POST /api/v2/nodes", `{"name":"n7","address":"10.0.0.1"}`, 409, "10.0.0.1"},
+		{"POST /api/v2/nodes", `{"name":"N7","address":"10.0.0.7"}`, 422, "lower case"},
+		{"POST /api/v2/nodes", `{"name":"n7"}`, 422, "address"},
+		{"POST /api/v2/nodes", `{"name":`, 422, "request body"},
+		{"POST /api/v2/nodes", ``, 422, "empty"},
+		{"POST /api/v2/nodes", `{"name":"n7","address":"10.0.0.7"} {}`, 422, "after the end"},
+		{"POST /api/v2/nodes", `{"name":7}`, 422, "string"},
+		{"POST /api/v2/nodes", `[]`, 422, "request body"},
+		{"PUT /api/v2/nodes/n1", big, 413, "too large"},
+		{"PUT /api/v2/deployments/k8s/apply", `{"deployment":"k8s","nodes":[{"name":"` + strings.Repeat("n", 5<<20) + `"}]}`, 413, "too large"},
+		{"PUT /api/v2/deployments/k8s/apply", `{"deployment":"other","nodes":[]}`, 422, "the address says"},
+		{"PUT /api/v2/deployments/k8s/apply", `{"deployment":"k8s","nodess":[]}`, 422, "nodess"},
+		{"PUT /api/v2/deployments/k8s/apply", `{"deployment":"k8s","attribs":{"flannel-backend":"carrier-pigeon"},"nodes":[{"name":"n1.example.org","address":"10.0.0.1","roles":["nope"]}]}`, 404, "attribs.flannel-backend"},
+		{"PUT /api/v2/deployments/k8s/attribs/flannel-backend", `{"value":"carrier-pigeon"}`, 422, "flannel-backend"},
+		{"PUT /api/v2/deployments/k8s/attribs/etcd-server-leaf", `{"value":"x"}`, 422, "read-only"},
+		{"POST /api/v2/node_roles", `{"role":"etcd"}`, 422, "node: it is missing"},
+		{"POST /api/v2/node_roles", `{"node":"n1"}`, 422, "role: it is missing"},
+		{"DELETE /api/v2/deployments/k8s", "", 409, "is applied"},
+		{"DELETE /api/v2/deployments/system", "", 409, "root"},
+		{"DELETE /api/v2/nodes/k8s-phantom", "", 409, "phantom"},
+		{"PUT /api/v2/deployments/system/propose", "", 409, "system"},
+		{"POST /api/v2/deployments", `{"name":"k8s"}`, 409, "already"},
+		{"GET /api/v2/deployments/k8s/status?after=soon", "", 422, "after=soon"},
+		{"GET /api/v2/deployments/k8s/report?since=noon", "", 422, "since"},
+		{"GET /api/v2/node_roles/n1%2Fetcd/log?attempt=first", "", 422, "attempt=first"},
+	} {
+		a := w.admin(c.request, c.body)
+		if a.code != c.code || !strings.Contains(a.message(), c.says) {
+			t.Errorf("%s %.60s: %d %.400s; want %d with %q", c.request, c.body, a.code, a.text, c.code, c.says)
+		}
+	}
+	if after := w.engine.View().Rev(); after != before {
+		t.Errorf("refused requests moved the state from revision %d to %d", before, after)
+	}
+}
+
+func TestNamesOfNodes(t *testing.T) {
+	w := converged(t)
+	id := w.id(crowbar.KindNode, "n2.example.org")
+	if got := w.id(crowbar.KindNode, "n2"); got != id {
+		t.Errorf("short name: %s, want %s", got, id)
+	}
+	if got := w.id(crowbar.KindNode, id); got != id {
+		t.Errorf("id: %s", got)
+	}
+	if a, b := w.id(crowbar.KindNodeRole, "n2/etcd"), w.id(crowbar.KindNodeRole, "n2.example.org/etcd"); a != b {
+		t.Errorf("n2/etcd is %s, n2.example.org/etcd is %s", a, b)
+	}
+	if err := w.Show(t.Context(), crowbar.KindNode, "admin", nil); crowbar.KindOf(err) != crowbar.NotFound {
+		t.Errorf("admin, where there is none: %v", err)
+	}
+	body := map[string]any{"name": "boss.example.org", "address": "10.0.0.100", "admin": true, "jig_name": "local"}
+	if err := w.Create(t.Context(), crowbar.KindNode, body, nil); err != nil {
+		t.Fatal(err)
+	}
+	var n crowbar.Node
+	if err := w.Show(t.Context(), crowbar.KindNode, "admin", &n); err != nil || n.Name != "boss.example.org" {
+		t.Errorf("admin is %q, %v", n.Name, err)
+	}
+	// A server may have the short name of a phantom; then the whole name is needed.
+	if err := w.Create(t.Context(), crowbar.KindNode, map[string]any{"name": "k8s-phantom.example.org", "address": "10.0.0.101"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	err := w.Show(t.Context(), crowbar.KindNode, "k8s-phantom", nil)
+	if crowbar.KindOf(err) != crowbar.Conflict || !strings.Contains(fmt.Sprint(err), "whole name") {
+		t.Errorf("a name of two nodes: %v", err)
+	}
+	err = w.Do(t.Context(), crowbar.KindNodeRole, "k8s-phantom/k8s-config", "retry", nil)
+	if crowbar.KindOf(err) != crowbar.Conflict || !strings.Contains(fmt.Sprint(err), "whole name") {
+		t.Errorf("a node-role on one of two nodes: %v", err)
+	}
+}
