@@ -109,7 +109,7 @@ func labSite(t *testing.T) *lab.Lab {
 
 func down(t *testing.T, l *lab.Lab) {
 	t.Helper()
-	if err := l.Down(context.Background(), false); err != nil {
+	if err := l.Down(context.Background(), true); err != nil {
 		t.Fatal(err)
 	}
 }
