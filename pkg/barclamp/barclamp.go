@@ -92,7 +92,7 @@ func (p *parser) file(i int, f File) {
 	if p.order == nil {
 		p.order = map[string]int{}
 	}
-	p.path, p.order[f.Path], p.budget = f.Path, i, 1<<20
+	p.path, p.order[f.Path], p.budget = f.Path, i, 1<<16
 	var root yaml.Node
 	if err := yaml.Unmarshal(f.Data, &root); err != nil {
 		p.complaints = append(p.complaints, syntax(f.Path, err)...)

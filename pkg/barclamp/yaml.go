@@ -166,7 +166,7 @@ func (p *parser) tree(n *yaml.Node) any {
 	n = deref(n)
 	if p.budget--; p.budget < 0 {
 		if p.budget == -1 {
-			p.complain(n, "the document's aliases expand to more than a million values: write fewer")
+			p.complain(n, "the document's aliases expand to more than 65,536 values: write fewer")
 		}
 		return nil
 	}

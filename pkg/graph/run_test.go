@@ -229,6 +229,9 @@ func TestCommitPokesWhatSeesAChange(t *testing.T) {
 
 func TestUnbind(t *testing.T) {
 	w := three(t)
+	if _, err := Unbind(w.s, w.at("pki").ID); err == nil {
+		t.Error("what is committed on other nodes went with it")
+	}
 	_, err := Unbind(w.s, 999)
 	w.refused(err, crowbar.NotFound)
 	w.settle()

@@ -32,7 +32,7 @@ func (d *draft) unbind(nr, asked *crowbar.NodeRole) error {
 		case d.standIn(c, nr):
 			d.edit(c.ID, func(c *crowbar.NodeRole) { c.Parents = without(c.Parents, nr.ID) })
 			d.seeLoss(c.ID, false)
-		case c.Node == nr.Node || c.RunCount == 0 && c.Attempt == 0:
+		case c.Node == nr.Node || c.State == crowbar.Proposed && c.RunCount == 0 && c.Attempt == 0:
 			if err := d.unbind(c, asked); err != nil {
 				return err
 			}
