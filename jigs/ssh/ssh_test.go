@@ -30,6 +30,41 @@ func TestContract(t *testing.T) {
 	}, jigtest.Options{Dir: t.TempDir(), Sessions: maxSession})
 }
 
+// With a user who is not root everything goes through sudo. The user of this test is a second name of root, and its sudo
+// is a script that insists on -n and --.
+func TestContractThroughSudo(t *testing.T) {
+	d := &sshd{dir: t.TempDir()}
+	d.passwd = d.dir + "/passwd"
+	known, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(d.passwd, append(known, "admin7:x:0:0::/root:/bin/sh\n"...), 0o644), os.Mkdir(d.dir+"/bin", 0o755),
+		os.WriteFile(d.dir+"/bin/sudo", []byte("#!/bin/sh\n[ \"$1\" = -n ] || exit 91; shift; [ \"$1\" = -- ] && shift\necho x >>"+d.dir+"/used; exec \"$@\"\n"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	d.serve(t, "PATH="+d.dir+"/bin:/usr/bin:/bin")
+	j, n := d.jig(t, &book{}), d.node()
+	n.SSH.User = "admin7"
+	jigtest.Run(t, func(t *testing.T) jig.Conn {
+		c, err := j.Dial(t.Context(), n)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, d.log.String())
+		}
+		return c
+	}, jigtest.Options{Dir: t.TempDir(), Sessions: maxSession})
+	if used, _ := os.ReadFile(d.dir + "/used"); len(used) < 50 {
+		t.Errorf("sudo was used %d times", len(used)/2)
+	}
+	if err := os.WriteFile(d.dir+"/bin/sudo", []byte("#!/bin/sh\necho 'sudo: a password is required' >&2; exit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.jig(t, &book{}).Dial(t.Context(), n)
+	if crowbar.KindOf(err) != crowbar.Unavailable || !strings.Contains(err.Error(), "NOPASSWD") || !strings.Contains(err.Error(), "a password is required") {
+		t.Fatalf("error is %v", err)
+	}
+}
+
 func TestHostKeyIsRecordedOnceAndHeld(t *testing.T) {
 	d := serve(t)
 	b := &book{}

@@ -25,18 +25,23 @@ import (
 // sshd is an OpenSSH server on loopback with keys of its own.
 type sshd struct {
 	dir, keyFile string
+	passwd       string
 	port         int
 	cmd          *exec.Cmd
 	log          bytes.Buffer
 }
 
-func serve(t testing.TB, more ...string) *sshd {
+func serve(t testing.TB, env ...string) *sshd {
+	t.Helper()
+	return (&sshd{dir: t.TempDir()}).serve(t, env...)
+}
+
+func (d *sshd) serve(t testing.TB, env ...string) *sshd {
 	t.Helper()
 	bin, err := exec.LookPath("/usr/sbin/sshd")
 	if err != nil {
 		t.Fatal("the tests of jig ssh need OpenSSH's server: apt-get install -y openssh-server (make test does it)")
 	}
-	d := &sshd{dir: t.TempDir()}
 	d.keyFile = filepath.Join(d.dir, "user")
 	user := d.newKey(t, "user")
 	d.newKey(t, "host")
@@ -45,19 +50,22 @@ func serve(t testing.TB, more ...string) *sshd {
 	}
 	_ = os.MkdirAll("/run/sshd", 0o755)
 	d.port = freePort(t)
-	conf := append([]string{fmt.Sprintf("ListenAddress 127.0.0.1:%d", d.port), "HostKey " + d.dir + "/host", "AuthorizedKeysFile " + d.dir + "/authorized",
+	conf := []string{fmt.Sprintf("ListenAddress 127.0.0.1:%d", d.port), "HostKey " + d.dir + "/host", "AuthorizedKeysFile " + d.dir + "/authorized",
 		"PidFile none", "StrictModes no", "UsePAM no", "PermitRootLogin yes", "PasswordAuthentication no",
-		"SetEnv SHLVL=2"}, more...) // bash then leaves the tester's own ~/.bashrc alone
+		"SetEnv " + strings.Join(append([]string{"SHLVL=2"}, env...), " ")} // SHLVL: bash then leaves the tester's own ~/.bashrc alone
 	if err := os.WriteFile(filepath.Join(d.dir, "conf"), []byte(strings.Join(conf, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.start(t, bin)
+	d.start(t, bin, "-D", "-e", "-f", filepath.Join(d.dir, "conf"))
 	return d
 }
 
-func (d *sshd) start(t testing.TB, bin string) {
+func (d *sshd) start(t testing.TB, argv ...string) {
 	t.Helper()
-	d.cmd = exec.Command(bin, "-D", "-e", "-f", filepath.Join(d.dir, "conf"))
+	if d.passwd != "" { // its own view of /etc/passwd
+		argv = append([]string{"unshare", "--mount", "--propagation", "private", "sh", "-c", `mount --bind "$0" /etc/passwd && exec "$@"`, d.passwd}, argv...)
+	}
+	d.cmd = exec.Command(argv[0], argv[1:]...)
 	d.cmd.Stderr = &d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.cmd.Start(); err != nil {

@@ -156,10 +156,10 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 		SyncStderr:          p.said,
 		Logger:              hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
 		UnixSocketConfig:    &goplugin.UnixSocketConfig{TempDir: k.host.sockets},
-		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (r runner.Runner, err error) {
+		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
 			spec.Env = append(k.environ(), spec.Env...)
-			p.child, err = newProcess(k.host.threads, file, args, spec)
-			return p.child, err
+			p.child = newProcess(k.host.threads, file, args, spec)
+			return p.child, nil
 		},
 	})
 	if err := p.connect(ctx, k.name); err != nil {

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin/runner"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -29,7 +28,7 @@ type process struct {
 }
 
 // newProcess prepares the child; spec is go-plugin's wish, of which the environment is taken. file is the program, open.
-func newProcess(t *thread, file *os.File, args []string, spec *exec.Cmd) (*process, error) {
+func newProcess(t *thread, file *os.File, args []string, spec *exec.Cmd) *process {
 	p := &process{threads: t, ended: make(chan struct{})}
 	p.cmd = &exec.Cmd{
 		Path:        fmt.Sprintf("/proc/self/fd/%d", file.Fd()), // the very bytes that were hashed
@@ -38,7 +37,7 @@ func newProcess(t *thread, file *os.File, args []string, spec *exec.Cmd) (*proce
 		Dir:         "/",
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true},
 	}
-	return p, nil
+	return p
 }
 
 // Start starts it from the thread that never ends: the kernel's death signal goes by thread.
@@ -110,8 +109,6 @@ func (p *process) HostToPlugin(network, addr string) (string, string, error) {
 }
 
 var _ runner.Runner = (*process)(nil)
-
-func (p *process) asRunner(hclog.Logger, *exec.Cmd, string) (runner.Runner, error) { return p, nil }
 
 // thread is one OS thread that starts every child, and lives as long as the host.
 type thread struct {

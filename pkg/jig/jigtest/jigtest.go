@@ -158,7 +158,7 @@ func (s suite) stderr(t *testing.T) {
 	}
 	var out, bad bytes.Buffer
 	exit, err = c.Exec(ctx, jig.Cmd{Argv: []string{"/bin/sh", "-c", "echo o; echo e >&2"}, Stdout: &out, Stderr: &bad})
-	if err != nil || out.String() != "o\n" || bad.String() != "e\n" || exit.Stdout != nil && len(exit.Stdout) > 0 {
+	if err != nil || out.String() != "o\n" || bad.String() != "e\n" || len(exit.Stdout) > 0 {
 		t.Fatalf("%q %q %q %v", out.String(), bad.String(), exit.Stdout, err)
 	}
 }
