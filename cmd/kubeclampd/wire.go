@@ -159,6 +159,7 @@ func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error)
 
 // importAll reads the barclamps, has every role's plugin describe itself, and imports only when code and files agree.
 func importAll(ctx context.Context, c *config, eng *engine.Engine, host *plugin.Host) error {
+	var cats []*crowbar.Catalog
 	for _, f := range c.barclamps {
 		b, err := os.ReadFile(f)
 		if err != nil {
@@ -171,6 +172,9 @@ func importAll(ctx context.Context, c *config, eng *engine.Engine, host *plugin.
 		if err := compare(ctx, cat, host); err != nil {
 			return fmt.Errorf("%s and the role plugins disagree:\n%w", f, err)
 		}
+		cats = append(cats, cat)
+	}
+	for _, cat := range cats {
 		if err := eng.Import(ctx, cat); err != nil {
 			return err
 		}
