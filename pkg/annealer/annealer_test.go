@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -97,7 +98,7 @@ func TestNoBarrier(t *testing.T) {
 // TestLosses: what goes away in mid-run is tried again, not for ever.
 func TestLosses(t *testing.T) {
 	link := crowbar.Errorf(crowbar.Unavailable, "the connection to n0 broke")
-	plugin := crowbar.Errorf(crowbar.Unavailable, "the plugin of role base ended with signal 9")
+	plugin := fmt.Errorf("role base: %w (signal 9)", role.ErrDied)
 	for name, c := range map[string]struct {
 		times  int
 		byLink bool

@@ -205,7 +205,7 @@ func (a *Annealer) judge(ctx context.Context, w *crowbar.Work, broken, err error
 	case broken != nil:
 		n.link++
 		o.Lost = n.link <= linkLosses
-	case crowbar.KindOf(err) == crowbar.Unavailable:
+	case errors.Is(err, role.ErrDied):
 		n.plugin++
 		o.Lost = n.plugin <= pluginLosses
 	}

@@ -201,6 +201,9 @@ func (l *Lab) lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, crowbar.Errorf(crowbar.Conflict, "lab %s is being changed by another command: wait for it to end, then try again (%w)", l.cfg.Dir, err)
 	}
+	if err := l.unclaimed(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	return func() { f.Close() }, nil
 }
 

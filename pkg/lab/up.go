@@ -49,6 +49,9 @@ func (l *Lab) Up(ctx context.Context, want ...NodeSpec) error {
 	if err := l.save(rec); err != nil {
 		return err
 	}
+	if err := l.claim(); err != nil {
+		return err
+	}
 	if err := l.networkUp(ctx); err != nil {
 		return fmt.Errorf("lab network: %w", err)
 	}

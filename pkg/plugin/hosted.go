@@ -140,7 +140,7 @@ func (c *client) wireError(ctx context.Context, p *running, err error) error {
 		if words != "" {
 			words = "; it said last:\n" + words
 		}
-		return crowbar.Errorf(crowbar.Unavailable, "role %s: %w (%s)%s", c.info.Name, ErrDied, strings.TrimSpace(p.child.how), words)
+		return crowbar.Errorf(crowbar.Unavailable, "role %s: %w (%s)%s", c.info.Name, role.ErrDied, strings.TrimSpace(p.child.how), words)
 	}
 	return fmt.Errorf("role %s: %w", c.info.Name, in)
 }
@@ -151,7 +151,7 @@ func (p *running) lend(ctx context.Context, on role.Target) (id uint32, withdraw
 	select {
 	case <-p.meet:
 	case <-p.child.ended:
-		return 0, nil, crowbar.Errorf(crowbar.Unavailable, "role %s: %w (%s)", p.can.info.Name, ErrDied, p.child.how)
+		return 0, nil, crowbar.Errorf(crowbar.Unavailable, "role %s: %w (%s)", p.can.info.Name, role.ErrDied, p.child.how)
 	case <-ctx.Done():
 		return 0, nil, fmt.Errorf("role %s: %w", p.can.info.Name, context.Cause(ctx))
 	}
@@ -169,7 +169,7 @@ func (p *running) lend(ctx context.Context, on role.Target) (id uint32, withdraw
 	s := <-made
 	if s == nil { // the broker is closed: the process is gone or going
 		met()
-		return 0, nil, crowbar.Errorf(crowbar.Unavailable, "role %s: %w", p.can.info.Name, ErrDied)
+		return 0, nil, crowbar.Errorf(crowbar.Unavailable, "role %s: %w", p.can.info.Name, role.ErrDied)
 	}
 	return id, func() { s.Stop(); met() }, nil
 }

@@ -13,9 +13,6 @@ import (
 	rolev1 "github.com/kubeclamp/kubeclamp/proto/role/v1"
 )
 
-// ErrDied is in the error of every call that was under way when the role's process ended.
-var ErrDied = errors.New("the role's process ended")
-
 // handshake tells a role's program that a daemon started it. The cookie never changes; it is no secret.
 var handshake = goplugin.HandshakeConfig{
 	MagicCookieKey:   "KUBECLAMP_ROLE_COOKIE",

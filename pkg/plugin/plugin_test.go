@@ -156,7 +156,7 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 	}{"invalid": {crowbar.Invalid, nil}, "conflict": {crowbar.Conflict, nil}, "unavailable": {crowbar.Unavailable, nil}, "plain": {crowbar.Internal, nil},
 		"get missing": {crowbar.NotFound, fs.ErrNotExist}, "no artifact": {crowbar.NotFound, nil}, "dead node": {crowbar.Unavailable, nil}} {
 		_, err := do(t, t.Context(), h, &fake{}, name)
-		if err == nil || crowbar.KindOf(err) != c.kind || c.is != nil && !errors.Is(err, c.is) || errors.Is(err, ErrDied) {
+		if err == nil || crowbar.KindOf(err) != c.kind || c.is != nil && !errors.Is(err, c.is) || errors.Is(err, role.ErrDied) {
 			t.Errorf("%s: kind %v: %v", name, crowbar.KindOf(err), err)
 		}
 	}
@@ -243,7 +243,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	f := &fake{entered: make(chan struct{}, 9), left: make(chan error, 9)}
 	go func() { <-f.entered; syscall.Kill(pid(t, h, "hands"), syscall.SIGKILL) }()
 	_, err := do(t, t.Context(), h, f, "hang")
-	if crowbar.KindOf(err) != crowbar.Unavailable || !errors.Is(err, ErrDied) || !strings.Contains(err.Error(), "signal: killed") {
+	if crowbar.KindOf(err) != crowbar.Unavailable || !errors.Is(err, role.ErrDied) || !strings.Contains(err.Error(), "signal: killed") {
 		t.Fatalf("error is %v", err)
 	}
 	<-f.left // its command on the node was ended too
@@ -255,7 +255,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 func TestPanicIsShown(t *testing.T) {
 	h := host(t)
 	_, err := do(t, t.Context(), h, &fake{}, "panic")
-	if !errors.Is(err, ErrDied) || !strings.Contains(err.Error(), "a role that panics") {
+	if !errors.Is(err, role.ErrDied) || !strings.Contains(err.Error(), "a role that panics") {
 		t.Fatalf("error is %v", err)
 	}
 	if _, err := do(t, t.Context(), h, &fake{}, "exec echo"); err != nil {
@@ -271,7 +271,7 @@ func TestFiveCrashesBreakIt(t *testing.T) {
 	}
 	h.roles["hands"].crashes[3] = time.Now().Add(-10 * time.Second)
 	_, err := do(t, t.Context(), h, &fake{}, "panic")
-	if !errors.Is(err, ErrDied) {
+	if !errors.Is(err, role.ErrDied) {
 		t.Fatal(err)
 	}
 	err = role.Await(t.Context(), "it to be broken", 10*time.Second, func(ctx context.Context) (bool, error) {

@@ -5,6 +5,7 @@ package role
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -112,6 +113,10 @@ func (t Target) PeersOf(role string) []Peer {
 	}
 	return out
 }
+
+// ErrDied is in the error of a call that was cut off because the role's process ended: nobody knows how far it came, and it
+// can be done again.
+var ErrDied = errors.New("the role's process ended")
 
 // Decode fills a struct from attribs by its json tags (tag = attrib name). A value of the wrong type is an error that names the attrib.
 func Decode(d crowbar.Data, into any) error {
