@@ -42,7 +42,7 @@ func newSite(t *testing.T, nodes int) *site {
 		t.Fatal("KUBECLAMP_CACHE is not set: run this test with 'make e2e', which builds the artifacts first")
 	}
 	s := &site{t: t, dir: filepath.Join(root, ".lab-e2e"), bin: filepath.Join(root, "bin")}
-	s.args = []string{"lab", "up", "--dir", s.dir, "--count", strconv.Itoa(nodes), "--masters", "3", "--artifact-cache", filepath.Join(cache, "artifacts"), "--image-cache", filepath.Join(cache, "images")}
+	s.args = []string{"lab", "up", "--dir", s.dir, "--name", "kcclus", "--network", "203.0.113.0/24", "--count", strconv.Itoa(nodes), "--masters", "3", "--artifact-cache", filepath.Join(cache, "artifacts"), "--image-cache", filepath.Join(cache, "images")}
 	s.must("lab", "down", "--dir", s.dir)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -323,13 +323,13 @@ func (s *site) wrongInput(t *testing.T) {
 		code      int
 		say       []string
 	}{
-		{"unknown role", "deployment: x\nnodes:\n- name: a\n  address: 198.18.0.200\n  roles: [etcdd]\n", 4, []string{"cluster.yaml:5", "etcdd", "etcd"}},
-		{"unknown key", "deployment: x\nnodes:\n- name: a\n  addres: 198.18.0.200\n", 3, []string{"cluster.yaml", "line 4", "addres"}},
+		{"unknown role", "deployment: x\nnodes:\n- name: a\n  address: 203.0.113.200\n  roles: [etcdd]\n", 4, []string{"cluster.yaml:5", "etcdd", "etcd"}},
+		{"unknown key", "deployment: x\nnodes:\n- name: a\n  addres: 203.0.113.200\n", 3, []string{"cluster.yaml", "line 4", "addres"}},
 		{"unknown attrib", "deployment: x\nattribs:\n  etcd-port: 1\nnodes: []\n", 4, []string{"cluster.yaml:3", "etcd-port"}},
 		{"wrong value", "deployment: x\nattribs:\n  flannel-backend: carrier-pigeon\nnodes: []\n", 3, []string{"cluster.yaml:3", "flannel-backend", "carrier-pigeon", "vxlan"}},
-		{"two nodes of one name", "deployment: x\nnodes:\n- {name: a, address: 198.18.0.200, roles: []}\n- {name: a, address: 198.18.0.201, roles: []}\n", 4, []string{"cluster.yaml:4", `"a"`}},
+		{"two nodes of one name", "deployment: x\nnodes:\n- {name: a, address: 203.0.113.200, roles: []}\n- {name: a, address: 203.0.113.201, roles: []}\n", 4, []string{"cluster.yaml:4", `"a"`}},
 		{"two nodes of one address", fmt.Sprintf("deployment: x\nnodes:\n- {name: a, address: %s, roles: []}\n", s.address(n)), 4, []string{"cluster.yaml:3", n}},
-		{"upper case", "deployment: x\nnodes:\n- {name: Alpha, address: 198.18.0.200, roles: []}\n", 3, []string{"cluster.yaml:3", "Alpha"}},
+		{"upper case", "deployment: x\nnodes:\n- {name: Alpha, address: 203.0.113.200, roles: []}\n", 3, []string{"cluster.yaml:3", "Alpha"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, errs, code := s.try("apply", "-f", doc(c.doc))
@@ -347,7 +347,7 @@ func (s *site) wrongInput(t *testing.T) {
 		t.Errorf("something was left behind: before\n%safter\n%s", before, after)
 	}
 	t.Run("unreachable host", func(t *testing.T) {
-		s.stranger(t, "deployment: far\nnodes:\n- {name: far1, address: 198.18.0.250, roles: [docker]}\n", "far1", "198.18.0.250:22")
+		s.stranger(t, "deployment: far\nnodes:\n- {name: far1, address: 203.0.113.250, roles: [docker]}\n", "far1", "203.0.113.250:22")
 	})
 	t.Run("changed host key", func(t *testing.T) {
 		key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDWmZHYKCWuuPXUkLI1bTgl3rJ7nY2eJLbGJmYzVYNq3"
