@@ -46,8 +46,14 @@ func nodeFlags(cmd *cobra.Command) func() map[string]any {
 		if f.Changed("admin") {
 			body["admin"] = *admin
 		}
-		if f.Changed("ssh-user") || f.Changed("ssh-port") || f.Changed("host-key") {
-			body["ssh"] = crowbar.SSH{User: *user, Port: *port, HostKey: *key}
+		ssh := map[string]any{}
+		for flag, value := range map[string]any{"ssh-user": *user, "ssh-port": *port, "host-key": *key} {
+			if f.Changed(flag) {
+				ssh[map[string]string{"ssh-user": "user", "ssh-port": "port", "host-key": "host_key"}[flag]] = value
+			}
+		}
+		if len(ssh) > 0 {
+			body["ssh"] = ssh
 		}
 		return body
 	}

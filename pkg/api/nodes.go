@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -8,15 +9,15 @@ import (
 
 // nodeForm is what may be said of a node; a nil field is left as it is.
 type nodeForm struct {
-	Name        *string      `json:"name"`
-	Description *string      `json:"description"`
-	Address     *string      `json:"address"`
-	Admin       *bool        `json:"admin"`
-	Jig         *string      `json:"jig_name"`
-	Alive       *bool        `json:"alive"`
-	Available   *bool        `json:"available"`
-	SSH         *crowbar.SSH `json:"ssh"`
-	Deployment  *string      `json:"deployment"`
+	Name        *string         `json:"name"`
+	Description *string         `json:"description"`
+	Address     *string         `json:"address"`
+	Admin       *bool           `json:"admin"`
+	Jig         *string         `json:"jig_name"`
+	Alive       *bool           `json:"alive"`
+	Available   *bool           `json:"available"`
+	SSH         json.RawMessage `json:"ssh"` // its keys one by one as well
+	Deployment  *string         `json:"deployment"`
 }
 
 func (f nodeForm) onto(s *crowbar.Snapshot, n *crowbar.Node) error {
@@ -27,7 +28,11 @@ func (f nodeForm) onto(s *crowbar.Snapshot, n *crowbar.Node) error {
 	set(&n.Jig, f.Jig)
 	set(&n.Alive, f.Alive)
 	set(&n.Available, f.Available)
-	set(&n.SSH, f.SSH)
+	if len(f.SSH) > 0 {
+		if err := json.Unmarshal(f.SSH, &n.SSH); err != nil {
+			return crowbar.Errorf(crowbar.Invalid, "ssh: %w", err)
+		}
+	}
 	if f.Deployment != nil {
 		d, err := find(s, crowbar.KindDeployment, *f.Deployment)
 		if err != nil {
