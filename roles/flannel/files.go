@@ -11,7 +11,6 @@ import (
 
 const (
 	unit      = "flanneld.service"
-	docker    = "docker.service"
 	etcDir    = "/etc/flannel"
 	pkiDir    = etcDir + "/pki"
 	netFile   = etcDir + "/network.json" // the network config that this node was given

@@ -56,9 +56,13 @@ func (r *run) last() bool {
 	return true
 }
 
+// cleanText deletes what flannel made in the kernel, and files. $1 the pods' network, $2 Docker's options, then other files.
+// Docker remembers the subnet of its bridge over restarts, and another node may lease it: so it is started once with its
+// own default.
 const cleanText = `
 pods=$1
-shift
+env=$2
+shift 2
 for dev in flannel.1 flannel0 flannel-wg cni0; do
 	ip link show dev "$dev" >/dev/null 2>&1 && ip link delete dev "$dev"
 done
@@ -72,20 +76,19 @@ if command -v iptables >/dev/null; then
 	done
 fi
 rm -rf -- "$@"
+if [ -f "$env" ] && systemctl is-active --quiet docker.service; then
+	echo DOCKER_NETWORK_OPTIONS=--bip=172.17.0.1/16 >"$env"
+	ip -4 address flush dev docker0 2>/dev/null
+	systemctl restart docker.service || exit 1
+fi
+rm -f -- "$env"
 `
 
-// clean takes files, devices, routes and rules off the node. Docker is restarted if it runs, for its half of the subnet
-// is gone with the drop-in.
+// clean takes files, devices, routes and rules off the node.
 func (r *run) clean(ctx context.Context) error {
-	files := []string{conflist, dockerEnv, "/run/flannel", "/run/kubeclamp/cni"}
-	if _, err := jig.Run(ctx, r.on.Conn, jig.Script(cleanText, append([]string{r.c.Pods}, files...)...)); err != nil {
+	args := []string{r.c.Pods, dockerEnv, conflist, "/run/flannel", "/run/kubeclamp/cni"}
+	if _, err := jig.Run(ctx, r.on.Conn, jig.Script(cleanText, args...)); err != nil {
 		return fmt.Errorf("clean up after flannel on node %s: %w", r.on.Node, err)
 	}
-	want := state(r.c, r.on.Address)
-	for i := range want.Files {
-		if want.Files[i].Path == dropIn {
-			want.Files[i].Restart = []string{docker}
-		}
-	}
-	return linux.Remove(ctx, r.on, want)
+	return linux.Remove(ctx, r.on, state(r.c, r.on.Address))
 }

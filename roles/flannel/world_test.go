@@ -98,7 +98,7 @@ func (w *world) handle(n *roletest.Node, c jig.Cmd) jig.Exit {
 		n.Units[args[2]].Active = "inactive"
 	case len(args) == 5 && args[3] == leaseFile:
 		return jig.Exit{Stdout: []byte(w.probe())}
-	case len(args) > 5 && args[4] == conflist:
+	case len(args) > 5 && args[5] == conflist:
 		delete(n.Files, conflist)
 	default:
 		w.t.Errorf("unknown command %q", args)
