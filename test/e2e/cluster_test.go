@@ -24,12 +24,17 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
+// network is the nodes'; another one than the lab's own, so that a lab may be up beside this test.
+const network = "10.199.0.0/16"
+
 // site is one lab with its daemon, driven only through the programs that a user has.
 type site struct {
 	t    *testing.T
 	dir  string
 	bin  string
 	args []string // of lab up
+
+	config string // of the CLI
 }
 
 func newSite(t *testing.T, nodes int) *site {
@@ -42,7 +47,8 @@ func newSite(t *testing.T, nodes int) *site {
 		t.Fatal("KUBECLAMP_CACHE is not set: run this test with 'make e2e', which builds the artifacts first")
 	}
 	s := &site{t: t, dir: filepath.Join(root, ".lab-e2e"), bin: filepath.Join(root, "bin")}
-	s.args = []string{"lab", "up", "--dir", s.dir, "--name", "kcclus", "--network", "203.0.113.0/24", "--count", strconv.Itoa(nodes), "--masters", "3", "--artifact-cache", filepath.Join(cache, "artifacts"), "--image-cache", filepath.Join(cache, "images")}
+	s.args = []string{"lab", "up", "--dir", s.dir, "--name", "kcclus", "--network", network, "--count", strconv.Itoa(nodes), "--masters", "3", "--artifact-cache", filepath.Join(cache, "artifacts"), "--image-cache", filepath.Join(cache, "images")}
+	s.config = filepath.Join(s.dir, "daemon", "admin.json")
 	s.must("lab", "down", "--dir", s.dir)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -58,7 +64,7 @@ func newSite(t *testing.T, nodes int) *site {
 // cmd is the CLI, pointed at the lab's daemon.
 func (s *site) cmd(ctx context.Context, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, filepath.Join(s.bin, "kubeclamp"), args...)
-	c.Env = append(os.Environ(), "KUBECLAMP_CONFIG="+filepath.Join(s.dir, "daemon", "admin.json"), "NO_COLOR=1")
+	c.Env = append(os.Environ(), "KUBECLAMP_CONFIG="+s.config, "NO_COLOR=1")
 	return c
 }
 
@@ -85,6 +91,12 @@ func (s *site) must(args ...string) string {
 		s.t.Fatalf("kubeclamp %s ended with %d\n%s\n%s", strings.Join(args, " "), code, out, errs)
 	}
 	return out
+}
+
+// ssh runs a script in the node's shell.
+func (s *site) ssh(node, script string) string {
+	s.t.Helper()
+	return s.must("lab", "ssh", "--dir", s.dir, node, script)
 }
 
 func (s *site) status() crowbar.Status {
@@ -229,7 +241,7 @@ func (s *site) fingerprint() map[string]string {
 	s.t.Helper()
 	prints := map[string]string{}
 	for _, n := range s.labNodes() {
-		prints[n] = s.must("lab", "ssh", "--dir", s.dir, n, "--", "sh", "-c", touched)
+		prints[n] = s.ssh(n, touched)
 	}
 	return prints
 }
@@ -268,7 +280,7 @@ func (s *site) removeEach(t *testing.T) {
 	doc := filepath.Join(s.dir, "cluster.yaml")
 	last := s.labNodes()[2]
 	for _, nr := range s.status().NodeRoles {
-		if nr.Node == "admin" || nr.Role == "k8s-ready" || nr.Role == "k8s-addons" || nr.Role == "dns-pool" && nr.Node != last {
+		if nr.Role == "proxy-server" || nr.Role == "k8s-ready" || nr.Role == "k8s-addons" {
 			s.must("noderoles", "destroy", nr.Node+"/"+nr.Role)
 		}
 	}
@@ -284,24 +296,45 @@ func (s *site) removeEach(t *testing.T) {
 		}
 		return code != 0
 	})
-	left := s.must("lab", "ssh", "--dir", s.dir, last, "--", "sh", "-c", `ls /etc/systemd/system/*.service 2>/dev/null | grep -E 'etcd|kube|flannel|docker|containerd' || true; ls -d /etc/etcd /etc/flannel /etc/kubernetes /var/lib/etcd 2>/dev/null || true`)
+	left := s.ssh(last, `ls /etc/systemd/system/*.service 2>/dev/null | grep -E 'etcd|kube|flannel|docker|containerd' || true; ls -d /etc/etcd /etc/flannel /etc/kubernetes /var/lib/etcd 2>/dev/null || true`)
 	if strings.TrimSpace(left) != "" {
 		t.Errorf("left on %s:\n%s", last, left)
 	}
+	s.await("the proxy, the add-ons and the proof to be taken off", 5*time.Minute, func() bool {
+		return !slices.ContainsFunc(s.status().NodeRoles, func(nr crowbar.NodeRoleStatus) bool {
+			return nr.Role == "proxy-server" || nr.Role == "k8s-ready" || nr.Role == "k8s-addons"
+		})
+	})
+	var back []string
+	for _, nr := range s.status().NodeRoles {
+		back = append(back, nr.Node+"/"+nr.Role)
+	}
+	t.Logf("%d node-roles were left", len(back))
 	s.must("apply", "-f", doc, "--timeout", "15m")
+	var again []string
+	for _, nr := range s.status().NodeRoles {
+		if !slices.Contains(back, nr.Node+"/"+nr.Role) {
+			again = append(again, nr.Role)
+		}
+	}
+	slices.Sort(again)
+	want := []string{"dns-client", "dns-pool", "docker", "etcd", "flannel", "k8s-addons", "k8s-master", "k8s-minion", "k8s-ready", "node-prep", "proxy", "proxy-server"}
+	if d := cmp.Diff(want, slices.Compact(again)); d != "" {
+		t.Errorf("roles that were taken off and applied again (-want +got):\n%s", d)
+	}
 	t.Log(s.must("lab", "proof", "--dir", s.dir))
 }
 
 func (s *site) drift(t *testing.T) {
 	defer s.use(t)()
 	n := s.labNodes()[0]
-	s.must("lab", "ssh", "--dir", s.dir, n, "--", "sh", "-c", "sysctl -qw net.ipv4.ip_forward=0; systemctl stop kube-scheduler.service; echo '# by hand' >> /etc/docker/daemon.json")
+	s.ssh(n, "sysctl -qw net.ipv4.ip_forward=0; systemctl stop kube-scheduler.service; echo '{}' > /etc/docker/daemon.json")
 	out := s.must("converge")
 	if strings.Contains(out, n+": nothing to do") || !strings.Contains(out, "made changes") {
 		t.Errorf("the rerun did not mend what was changed by hand:\n%s", out)
 	}
-	got := s.must("lab", "ssh", "--dir", s.dir, n, "--", "sh", "-c", "cat /proc/sys/net/ipv4/ip_forward; systemctl is-active kube-scheduler.service; grep -c 'by hand' /etc/docker/daemon.json || true")
-	if want := "1\nactive\n0\n"; got != want {
+	got := s.ssh(n, "cat /proc/sys/net/ipv4/ip_forward; systemctl is-active kube-scheduler.service; grep -c overlay2 /etc/docker/daemon.json")
+	if want := "1\nactive\n1\n"; got != want {
 		t.Errorf("after the rerun: got %q, want %q", got, want)
 	}
 }
@@ -323,13 +356,13 @@ func (s *site) wrongInput(t *testing.T) {
 		code      int
 		say       []string
 	}{
-		{"unknown role", "deployment: x\nnodes:\n- name: a\n  address: 203.0.113.200\n  roles: [etcdd]\n", 4, []string{"cluster.yaml:5", "etcdd", "etcd"}},
-		{"unknown key", "deployment: x\nnodes:\n- name: a\n  addres: 203.0.113.200\n", 3, []string{"cluster.yaml", "line 4", "addres"}},
+		{"unknown role", "deployment: x\nnodes:\n- name: a\n  address: 10.199.0.200\n  roles: [etcdd]\n", 4, []string{"cluster.yaml:5", "etcdd", "etcd"}},
+		{"unknown key", "deployment: x\nnodes:\n- name: a\n  addres: 10.199.0.200\n", 3, []string{"cluster.yaml", "line 4", "addres"}},
 		{"unknown attrib", "deployment: x\nattribs:\n  etcd-port: 1\nnodes: []\n", 4, []string{"cluster.yaml:3", "etcd-port"}},
 		{"wrong value", "deployment: x\nattribs:\n  flannel-backend: carrier-pigeon\nnodes: []\n", 3, []string{"cluster.yaml:3", "flannel-backend", "carrier-pigeon", "vxlan"}},
-		{"two nodes of one name", "deployment: x\nnodes:\n- {name: a, address: 203.0.113.200, roles: []}\n- {name: a, address: 203.0.113.201, roles: []}\n", 4, []string{"cluster.yaml:4", `"a"`}},
+		{"two nodes of one name", "deployment: x\nnodes:\n- {name: a, address: 10.199.0.200, roles: []}\n- {name: a, address: 10.199.0.201, roles: []}\n", 4, []string{"cluster.yaml:4", `"a"`}},
 		{"two nodes of one address", fmt.Sprintf("deployment: x\nnodes:\n- {name: a, address: %s, roles: []}\n", s.address(n)), 4, []string{"cluster.yaml:3", n}},
-		{"upper case", "deployment: x\nnodes:\n- {name: Alpha, address: 203.0.113.200, roles: []}\n", 3, []string{"cluster.yaml:3", "Alpha"}},
+		{"upper case", "deployment: x\nnodes:\n- {name: Alpha, address: 10.199.0.200, roles: []}\n", 3, []string{"cluster.yaml:3", "Alpha"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, errs, code := s.try("apply", "-f", doc(c.doc))
@@ -347,7 +380,7 @@ func (s *site) wrongInput(t *testing.T) {
 		t.Errorf("something was left behind: before\n%safter\n%s", before, after)
 	}
 	t.Run("unreachable host", func(t *testing.T) {
-		s.stranger(t, "deployment: far\nnodes:\n- {name: far1, address: 203.0.113.250, roles: [docker]}\n", "far1", "203.0.113.250:22")
+		s.stranger(t, "deployment: far\nnodes:\n- {name: far1, address: 10.199.0.250, roles: [docker]}\n", "far1", "10.199.0.250:22")
 	})
 	t.Run("changed host key", func(t *testing.T) {
 		key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDWmZHYKCWuuPXUkLI1bTgl3rJ7nY2eJLbGJmYzVYNq3"

@@ -250,7 +250,10 @@ func breakNodes(t *testing.T, l *lab.Lab) {
 			return !ok
 		}},
 		{"alone", lab.Fault{Kind: lab.FaultDrop, Node: "a"}, lab.StateRunning, func() bool { _, ok := on(t, l, 2*time.Second, "a", "true"); return !ok }},
-		{"disk full", lab.Fault{Kind: lab.FaultDiskFull, Node: "a"}, lab.StateRunning, func() bool { _, ok := on(t, l, 10*time.Second, "a", "head -c 100000 /dev/zero > /root/new"); return !ok }},
+		{"disk full", lab.Fault{Kind: lab.FaultDiskFull, Node: "a"}, lab.StateRunning, func() bool {
+			_, ok := on(t, l, 10*time.Second, "a", "head -c 100000 /dev/zero > /root/new")
+			return !ok
+		}},
 		{"slow", lab.Fault{Kind: lab.FaultSlow, Node: "a", Rate: "8mbit"}, lab.StateRunning, func() bool {
 			start := time.Now()
 			mustOn(t, l, "a", "head -c 2000000 /dev/zero")
