@@ -15,7 +15,7 @@ const a2, a3 = "198.18.0.12", "198.18.0.13"
 
 // The suite kills the role at every change, as the founder and as one that joins.
 func TestSuite(t *testing.T) {
-	for name, others := range map[string][]string{"founder": nil, "third": {a2, a3}} {
+	for name, others := range map[string][]string{"founder": nil, "third": {a2, a3}, "fifth": {a2, a3, "198.18.0.14", "198.18.0.15"}} {
 		t.Run(name, func(t *testing.T) {
 			roletest.Suite(t, func(n *roletest.Node) role.Target {
 				w := newWorld(t, n, others...)

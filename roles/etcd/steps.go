@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,54 +99,6 @@ func (r *run) choose(ctx context.Context) error {
 		r.me = m.ID
 	}
 	return err
-}
-
-// foresee says what the run would do, in its order: the files, the membership, the unit.
-func (r *run) foresee(all []role.Change) error {
-	var files []role.Change
-	if !r.seat.stays() {
-		plan, err := linux.Plan(state(r.c, false), r.facts)
-		if err != nil {
-			return err
-		}
-		files = plan.Changes
-	}
-	r.changes = append(r.changes, files...)
-	r.seated()
-	defer r.stamped()
-	for _, c := range all {
-		if !slices.Contains(files, c) {
-			r.changes = append(r.changes, c)
-		}
-	}
-	return nil
-}
-
-// stamped notes that the node's own record of its member was changed by hand.
-func (r *run) stamped() {
-	if r.seat.stays() && r.local.Running && r.local.Stamp != r.local.ID {
-		r.changed("file", idFile, "change", "content")
-	}
-}
-
-// seated notes what the seat changes.
-func (r *run) seated() {
-	if r.seat.Aside {
-		r.changed("data", r.c.DataDir+"/member", "move", "it belongs to no member of this cluster")
-	}
-	if r.seat.Remove != 0 {
-		r.changed("member", r.on.Node, "remove", fmt.Sprintf("%x: its data is gone", r.seat.Remove))
-	}
-	if r.seat.Found {
-		r.changed("member", r.on.Node, "found", r.c.peerURL())
-	}
-	if r.seat.Join {
-		r.changed("member", r.on.Node, "join", r.c.peerURL())
-	}
-}
-
-func (r *run) changed(what, name, do, diff string) {
-	r.changes = append(r.changes, role.Change{What: what, Name: name, Do: do, Diff: diff})
 }
 
 // prepare puts everything on a node that has no place yet, and starts nothing.

@@ -4,25 +4,9 @@ package k8sready
 
 import (
 	"context"
-	"fmt"
-	"strings"
-	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
-	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
-)
-
-const (
-	kubectlFile = "/usr/local/bin/kubectl"
-	kubeconfig  = "/etc/kubernetes/admin.conf"
-	space       = "kubeclamp-ready" // namespace of the test servers
-	recordSpace = "kube-system"
-	recordName  = "kubeclamp-ready" // ConfigMap that holds the last proof
-
-	nodesLimit = 3 * time.Minute
-	podsLimit  = 3 * time.Minute
-	proofLimit = time.Minute
 )
 
 // New is the role.
@@ -68,64 +52,4 @@ func (ready) Remove(ctx context.Context, on role.Target) error {
 	}
 	_, err := r.kubectl(ctx, "", "-n", recordSpace, "delete", "configmap", recordName, "--ignore-not-found")
 	return err
-}
-
-// run is one Apply or Remove under way.
-type run struct {
-	on      role.Target
-	c       config
-	facts   facts
-	pods    []pod
-	from    pod // the pod that asks
-	proof   crowbar.Data
-	changes []role.Change
-	done    bool
-}
-
-func (r *run) kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
-	argv := append([]string{kubectlFile, "--kubeconfig", kubeconfig, "--request-timeout=60s"}, args...)
-	return jig.Run(ctx, r.on.Conn, jig.Cmd{Argv: argv, Stdin: strings.NewReader(stdin)})
-}
-
-// read asks the cluster, in one Exec if the last proof holds; else it waits until all workers are Ready.
-func (r *run) read(ctx context.Context) error {
-	err := role.Await(ctx, "the nodes to be Ready", nodesLimit, func(ctx context.Context) (bool, error) {
-		out, err := jig.Run(ctx, r.on.Conn, jig.Script(factsText, kubectlFile, kubeconfig, recordSpace, recordName))
-		if err != nil {
-			return r.on.DryRun, err
-		}
-		if r.facts, err = readFacts(out); err != nil {
-			return false, err
-		}
-		if bad := r.facts.lacking(r.c.Workers); len(bad) > 0 || len(r.facts.Ready) == 0 {
-			return r.on.DryRun, fmt.Errorf("Ready are %s; not Ready: %s", some(r.facts.Ready), some(bad))
-		}
-		return true, nil
-	})
-	if err != nil {
-		return err
-	}
-	if r.done = r.facts.proves(r.c); r.done {
-		r.proof = r.facts.Proof
-		return nil
-	}
-	r.proof = nil
-	r.changes = []role.Change{{What: "proof", Name: recordName, Do: "create", Diff: "nodes " + some(r.subjects())}}
-	r.done = r.on.DryRun
-	return nil
-}
-
-// subjects is the nodes that the proof will be of; in a dry run before there is a cluster, the workers to come.
-func (r *run) subjects() []string {
-	if len(r.facts.Ready) == 0 {
-		return r.c.Workers
-	}
-	return r.facts.Ready
-}
-
-func some(names []string) string {
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
 }
