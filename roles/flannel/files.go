@@ -76,7 +76,7 @@ WantedBy=multi-user.target
 func state(c config, address string) linux.State {
 	restart := []string{unit}
 	s := linux.State{
-		Packages: []linux.Package{{Deb: "iptables", RPM: "iptables"}, {Deb: "iproute2", RPM: "iproute"}},
+		Packages: []linux.Package{{Deb: "iptables", RPM: "iptables-nft"}, {Deb: "iproute2", RPM: "iproute"}},
 		Dirs:     []linux.Dir{{Path: etcDir, Mode: 0o755}, {Path: pkiDir, Mode: 0o700}, {Path: cniDir, Mode: 0o755}},
 		Files: []linux.File{
 			{Path: netFile, Content: c.network() + "\n", Restart: restart},
