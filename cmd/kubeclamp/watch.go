@@ -127,7 +127,7 @@ func conclude(cmd *cobra.Command, c *client.Client, s crowbar.Status, start time
 		}
 	}
 	if len(bad) > 0 {
-		return &exitError{exitInError, fmt.Errorf("deployment %s came to rest with %d node-roles in error:\n  %s\nmend the cause, then: kubeclamp noderoles retry NODE/ROLE", s.Deployment, len(bad), strings.Join(bad, "\n  "))}
+		return &exitError{exitInError, fmt.Errorf("deployment %s came to rest with %d node-roles in error:\n  %s\nmend the cause, then: kubeclamp noderoles retry NODE/ROLE, or kubeclamp converge", s.Deployment, len(bad), strings.Join(bad, "\n  "))}
 	}
 	if idle < len(s.NodeRoles) {
 		return &exitError{exitInError, fmt.Errorf("deployment %s came to rest before the end: %s", s.Deployment, strings.Join(waiting(s), "; "))}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -187,21 +188,31 @@ func compare(ctx context.Context, cat *crowbar.Catalog, host *plugin.Host) error
 	for _, a := range cat.Attribs {
 		declared[a.RoleName] = append(declared[a.RoleName], a.Name)
 	}
-	var bad []error
-	for _, r := range cat.Roles {
-		code, err := host.Role(ctx, r.Name)
-		if err != nil {
-			bad = append(bad, fmt.Errorf("role %q: %w", r.Name, err))
-			continue
-		}
-		info := code.Describe()
-		if info.Name != r.Name {
-			bad = append(bad, fmt.Errorf("role %q: its plugin says that it is %q", r.Name, info.Name))
-		}
-		for _, w := range info.Wants {
-			if !slices.Contains(declared[r.Name], w) && !slices.Contains(r.Wants, w) {
-				bad = append(bad, fmt.Errorf("role %q: its plugin reads attrib %q, which the role neither has nor wants in the file", r.Name, w))
+	found := make([]error, len(cat.Roles))
+	var all sync.WaitGroup
+	for i, r := range cat.Roles {
+		all.Go(func() {
+			code, err := host.Role(ctx, r.Name)
+			if err != nil {
+				found[i] = fmt.Errorf("role %q: %w", r.Name, err)
+				return
 			}
+			found[i] = agree(code.Describe(), r, declared[r.Name])
+		})
+	}
+	all.Wait()
+	return errors.Join(found...)
+}
+
+// agree says what a role's code and its entry in the file differ in.
+func agree(info role.Info, r crowbar.Role, declared []string) error {
+	var bad []error
+	if info.Name != r.Name {
+		bad = append(bad, fmt.Errorf("role %q: its plugin says that it is %q", r.Name, info.Name))
+	}
+	for _, w := range info.Wants {
+		if !slices.Contains(declared, w) && !slices.Contains(r.Wants, w) {
+			bad = append(bad, fmt.Errorf("role %q: its plugin reads attrib %q, which the role neither has nor wants in the file", r.Name, w))
 		}
 	}
 	return errors.Join(bad...)

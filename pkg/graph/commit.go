@@ -133,14 +133,14 @@ func Propose(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, erro
 	return []crowbar.Change{{Put: &c}}, nil
 }
 
-// Rerun makes every active node-role of a deployment run once more, parents before children.
+// Rerun makes every node-role of a deployment run once more that is active or in error, parents before children.
 func Rerun(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error) {
 	if _, err := deploymentOf(s, deployment, "rerun"); err != nil {
 		return nil, err
 	}
 	d := drafted(s)
 	for _, nr := range in(s, deployment) {
-		if nr.State == crowbar.Active {
+		if nr.State == crowbar.Active || nr.State == crowbar.Error {
 			d.rest(nr.ID)
 		}
 	}

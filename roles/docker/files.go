@@ -159,7 +159,7 @@ Wants=network-online.target containerd.service
 [Service]
 Type=notify
 Environment=DOCKER_NETWORK_OPTIONS=
-ExecStart=/bin/sh -c 'runc --version | grep -q libseccomp || S=--seccomp-profile=unconfined; exec dockerd --host unix:///run/docker.sock $$DOCKER_NETWORK_OPTIONS $$S'
+ExecStart=dockerd --host unix:///run/docker.sock $DOCKER_NETWORK_OPTIONS
 ExecReload=/bin/kill -s HUP $MAINPID
 TimeoutStartSec=0
 Delegate=yes
