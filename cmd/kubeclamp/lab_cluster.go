@@ -339,8 +339,9 @@ func removeLabProxy(ctx context.Context, d labDaemon) error {
 	}
 }
 
-func (f *labFlags) daemonCommand() *cobra.Command {
-	return &cobra.Command{Use: "daemon", Short: "Start the lab's kubeclampd again, if it does not run", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+// withDaemon gives a command its lab, and the daemon of the cluster in it.
+func (f *labFlags) withDaemon(do func(*cobra.Command, *lab.Lab, labDaemon) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
 		l, _, err := f.open(cmd.ErrOrStderr())
 		if err != nil {
 			return err
@@ -349,31 +350,31 @@ func (f *labFlags) daemonCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = d.start(cmd.Context())
-		return err
-	}}
+		return do(cmd, l, d)
+	}
+}
+
+func (f *labFlags) daemonCommand() *cobra.Command {
+	return &cobra.Command{Use: "daemon", Short: "Start the lab's kubeclampd again, if it does not run", Args: cobra.NoArgs,
+		RunE: f.withDaemon(func(cmd *cobra.Command, _ *lab.Lab, d labDaemon) error {
+			_, err := d.start(cmd.Context())
+			return err
+		})}
 }
 
 func (f *labFlags) proofCommand() *cobra.Command {
-	return &cobra.Command{Use: "proof", Short: "Show that the lab's cluster is what it should be", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		l, _, err := f.open(cmd.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		d, err := rememberedDaemon(l)
-		if err != nil {
-			return err
-		}
-		c, err := d.client()
-		if err != nil {
-			return err
-		}
-		doc, err := readDocument(d.document(), nil)
-		if err != nil {
-			return err
-		}
-		return labProof(cmd, l, c, doc.cluster)
-	}}
+	return &cobra.Command{Use: "proof", Short: "Show that the lab's cluster is what it should be", Args: cobra.NoArgs,
+		RunE: f.withDaemon(func(cmd *cobra.Command, l *lab.Lab, d labDaemon) error {
+			c, err := d.client()
+			if err != nil {
+				return err
+			}
+			doc, err := readDocument(d.document(), nil)
+			if err != nil {
+				return err
+			}
+			return labProof(cmd, l, c, doc.cluster)
+		})}
 }
 
 func labProof(cmd *cobra.Command, l *lab.Lab, c *client.Client, doc crowbar.Cluster) error {

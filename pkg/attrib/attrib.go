@@ -80,7 +80,7 @@ func resolve(s *crowbar.Snapshot, nr *crowbar.NodeRole, a *crowbar.Attrib, draft
 	}
 	value := a.Default
 	last := func(d crowbar.Data, path string) {
-		if v, ok := dig(d, path); ok {
+		if v, ok := crowbar.Dig(d, path); ok {
 			value = v
 		}
 	}

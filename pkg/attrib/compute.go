@@ -79,6 +79,6 @@ func (f *filler) text(t string) string {
 			}
 			return ""
 		}
-		return scalar(resolve(f.s, f.nr, other, false))
+		return crowbar.Text(resolve(f.s, f.nr, other, false))
 	})
 }

@@ -135,7 +135,7 @@ func checkList(rule crowbar.Data, v []any, path string, bad complain) {
 			continue
 		}
 		check(one, e, at, bad)
-		if text := scalar(e); yes(one["unique"]) && seen[text] {
+		if text := crowbar.Text(e); yes(one["unique"]) && seen[text] {
 			bad(at, shown(e)+" is there twice")
 		} else {
 			seen[text] = true
@@ -144,11 +144,11 @@ func checkList(rule crowbar.Data, v []any, path string, bad complain) {
 }
 
 func checkScalar(rule crowbar.Data, v any, path string, bad complain) {
-	text := scalar(v)
-	if enum, ok := rule["enum"].([]any); ok && !slices.ContainsFunc(enum, func(e any) bool { return scalar(e) == text }) {
+	text := crowbar.Text(v)
+	if enum, ok := rule["enum"].([]any); ok && !slices.ContainsFunc(enum, func(e any) bool { return crowbar.Text(e) == text }) {
 		words := make([]string, len(enum))
 		for i, e := range enum {
-			words[i] = scalar(e)
+			words[i] = crowbar.Text(e)
 		}
 		bad(path, fmt.Sprintf("%s is not one of %s", shown(v), strings.Join(words, ", ")))
 	}
@@ -184,7 +184,7 @@ func within(span crowbar.Data, f float64, what, shown, path string, bad complain
 		{"max-ex", "not less than", func(l float64) bool { return f >= l }},
 	} {
 		if l, ok := span[limit.key].(float64); ok && limit.out(l) {
-			bad(path, fmt.Sprintf("%s%s is %s %s", what, shown, limit.text, scalar(l)))
+			bad(path, fmt.Sprintf("%s%s is %s %s", what, shown, limit.text, crowbar.Text(l)))
 		}
 	}
 }

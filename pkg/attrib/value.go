@@ -3,7 +3,6 @@ package attrib
 import (
 	"encoding/json"
 	"maps"
-	"strconv"
 	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -48,7 +47,7 @@ func Value(s *crowbar.Snapshot, carrier crowbar.Object, a *crowbar.Attrib) (any,
 // first is the value in the first data that has one, else the default.
 func first(a *crowbar.Attrib, from ...crowbar.Data) any {
 	for _, d := range from {
-		if v, ok := dig(d, a.Map); ok {
+		if v, ok := crowbar.Dig(d, a.Map); ok {
 			return v
 		}
 	}
@@ -116,22 +115,6 @@ func plain(v any) (out any, err error) {
 	return out, json.Unmarshal(b, &out)
 }
 
-// dig walks a slash path into nested data; nil counts as nothing.
-func dig(d crowbar.Data, path string) (any, bool) {
-	if path == "" {
-		return nil, false
-	}
-	var at any = d
-	for _, word := range strings.Split(path, "/") {
-		m, ok := at.(crowbar.Data)
-		if !ok {
-			return nil, false
-		}
-		at = m[word]
-	}
-	return at, at != nil
-}
-
 // with is a copy of nested data with one value put in along its path; what is beside the path is shared.
 func with(d crowbar.Data, path string, value any) crowbar.Data {
 	out := maps.Clone(d)
@@ -146,18 +129,4 @@ func with(d crowbar.Data, path string, value any) crowbar.Data {
 	inner, _ := out[word].(crowbar.Data)
 	out[word] = with(inner, rest, value)
 	return out
-}
-
-// scalar is a value as text.
-func scalar(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	}
-	b, _ := json.Marshal(v)
-	return string(b)
 }

@@ -69,11 +69,11 @@ func (d *draft) values(words []string, dep crowbar.ID) []string {
 		if a := d.s.AttribNamed(w); a != nil {
 			v := a.Default
 			if dr := d.s.DeploymentRoleOf(dep, a.Role); dr != nil {
-				if set, ok := dig(dr.Committed, a.Map); ok {
+				if set, ok := crowbar.Dig(dr.Committed, a.Map); ok {
 					v = set
 				}
 			}
-			out[i] = text(v)
+			out[i] = crowbar.Text(v)
 		}
 	}
 	return out

@@ -59,11 +59,11 @@ func (d *draft) commitRoles(deployment crowbar.ID) map[crowbar.ID]bool {
 
 // differs compares the values, so that setting the default by hand runs nothing.
 func differs(old, new crowbar.Data, a *crowbar.Attrib) bool {
-	x, ok := dig(old, a.Map)
+	x, ok := crowbar.Dig(old, a.Map)
 	if !ok {
 		x = a.Default
 	}
-	y, ok := dig(new, a.Map)
+	y, ok := crowbar.Dig(new, a.Map)
 	if !ok {
 		y = a.Default
 	}
