@@ -9,6 +9,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -47,11 +51,35 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errs)
+	began := false
+	watchBegin(root, &began)
 	err := root.ExecuteContext(ctx)
+	if err != nil && !began && crowbar.KindOf(err) == crowbar.Internal {
+		err = crowbar.Errorf(crowbar.Invalid, "%w; see: %s --help", err, root.Name()) // arguments and flags, as cobra sees them
+	}
 	if err != nil {
 		fmt.Fprintln(errs, "kubeclamp:", err)
 	}
 	return codeOf(ctx, err)
+}
+
+// watchBegin notes whether a command came to run at all, and refuses a form of output that no command has.
+func watchBegin(cmd *cobra.Command, began *bool) {
+	if cmd.HasParent() && cmd.HasSubCommands() && cmd.RunE == nil { // a noun alone gets help, with a wrong verb an error
+		cmd.Args, cmd.RunE = cobra.NoArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	if do := cmd.RunE; do != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*began = true
+			if f := cmd.Flag("output"); f != nil && !slices.Contains(outputs, f.Value.String()) {
+				return usage("output %q: there are %s", f.Value, strings.Join(outputs, ", "))
+			}
+			return do(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		watchBegin(c, began)
+	}
 }
 
 func codeOf(ctx context.Context, err error) int {
@@ -99,12 +127,24 @@ Exit codes: 0 done, 1 failed, 2 there are differences (plan --detailed-exitcode)
 	f.StringVar(&a.endpoint, "endpoint", "", "address of the daemon, https://host:port ($KUBECLAMP_ENDPOINT)")
 	f.StringVarP(&a.output, "output", "o", "table", "table, json, yaml or name")
 	f.StringVarP(&a.deployment, "deployment", "d", "", "deployment (default: the only one there is)")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("deployment", a.completeNames(crowbar.KindDeployment))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return crowbar.Errorf(crowbar.Invalid, "%w", err) })
 	root.AddCommand(a.nodesCommand(), a.deploymentsCommand(), a.nodeRolesCommand(), a.objectsCommand("roles", crowbar.KindRole),
 		a.objectsCommand("attribs", crowbar.KindAttrib), a.objectsCommand("barclamps", crowbar.KindBarclamp), a.objectsCommand("runs", crowbar.KindRun),
 		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(),
-		a.statusCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), newLabCommand(a))
+		a.statusCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), versionCommand(), newLabCommand(a))
 	return root
+}
+
+// versionCommand says what was built; the version is the module's, which the go command works out from the checkout.
+func versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version of this program", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		info, ok := debug.ReadBuildInfo()
+		if !ok {
+			return errors.New("this program was built without build information: build it with 'make build'")
+		}
+		cmd.Printf("kubeclamp %s, %s, %s/%s\n", info.Main.Version, info.GoVersion, runtime.GOOS, runtime.GOARCH)
+		return nil
+	}}
 }

@@ -12,15 +12,19 @@ import (
 
 // objectsCommand is list and show of a kind that is only read here.
 func (a *app) objectsCommand(noun string, k crowbar.Kind) *cobra.Command {
-	cmd := &cobra.Command{Use: noun, Short: "List and show " + noun}
-	cmd.AddCommand(a.listCommand(k, "NAME\tID\tDESCRIPTION", func(o map[string]any) []string {
-		name := str(o["name"])
-		if name == "" {
-			name = str(o["id"])
-		}
-		return []string{name, str(o["id"]), str(o["description"])}
-	}), a.showCommand(k))
+	list := a.listCommand(k, "NAME\tID\tDESCRIPTION", func(o map[string]any) []string {
+		return []string{nameOrID(o), str(o["id"]), str(o["description"])}
+	})
+	cmd := &cobra.Command{Use: noun, Short: "List and show " + noun, Args: cobra.NoArgs, RunE: list.RunE}
+	cmd.AddCommand(list, a.showCommand(k))
 	return cmd
+}
+
+func nameOrID(o map[string]any) string {
+	if name := str(o["name"]); name != "" {
+		return name
+	}
+	return str(o["id"])
 }
 
 func (a *app) listCommand(k crowbar.Kind, head string, row func(map[string]any) []string) *cobra.Command {
@@ -51,10 +55,10 @@ func (a *app) showCommand(k crowbar.Kind) *cobra.Command {
 		if err := c.Show(cmd.Context(), k, args[0], &o); err != nil {
 			return err
 		}
-		if a.output == "json" {
-			return a.print(cmd.OutOrStdout(), o, "", nil)
+		if a.output == "table" {
+			return printYAML(cmd.OutOrStdout(), o)
 		}
-		return printYAML(cmd.OutOrStdout(), o)
+		return a.print(cmd.OutOrStdout(), o, "", [][]string{{nameOrID(o)}})
 	}}
 }
 

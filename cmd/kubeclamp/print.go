@@ -7,9 +7,10 @@ import (
 	"text/tabwriter"
 
 	"gopkg.in/yaml.v3"
-
-	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
+
+// outputs are the forms that data is printed in.
+var outputs = []string{"table", "json", "yaml", "name"}
 
 // print writes data in the form that was asked for: rows for a table, names alone, or the data itself.
 func (a *app) print(w io.Writer, data any, head string, rows [][]string) error {
@@ -25,10 +26,8 @@ func (a *app) print(w io.Writer, data any, head string, rows [][]string) error {
 			fmt.Fprintln(w, r[0])
 		}
 		return nil
-	case "table", "wide", "":
-		return table(w, head, rows)
 	}
-	return crowbar.Errorf(crowbar.Invalid, "output %q: there are table, json, yaml and name", a.output)
+	return table(w, head, rows)
 }
 
 // printYAML goes through JSON, so that keys are those of the API.

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kubeclamp/kubeclamp/pkg/api"
+	"github.com/kubeclamp/kubeclamp/pkg/barclamp"
+	"github.com/kubeclamp/kubeclamp/pkg/client"
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/engine"
+	"github.com/kubeclamp/kubeclamp/pkg/graph"
+	"github.com/kubeclamp/kubeclamp/pkg/pki"
+	"github.com/kubeclamp/kubeclamp/pkg/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kubeclamp": main})
+}
+
+// TestScripts runs the program itself, as a process of its own, against a real engine and API in this process; only nodes
+// and their roles are missing. See testdata/*.txtar. Commands of these scripts:
+//
+//	code N kubeclamp ...      runs it and wants exit code N
+//	interrupt kubeclamp ...   runs it, interrupts it once it watches, and wants exit code 130
+//	anneal                    from now on, whatever can run does, and ends well
+//	fail NODE/ROLE TEXT       but for this one, which fails
+//	hold NODE/ROLE            or this one, which never ends
+//	mend NODE/ROLE            ends well again
+//	json FILE                 wants that the file is one JSON document
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code": code, "interrupt": interrupt, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
+			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "json": isJSON,
+		}})
+}
+
+func setup(env *testscript.Env) error {
+	r := &rehearsal{said: map[string]string{}, held: map[string]bool{}, watched: make(chan struct{})}
+	p, err := pki.New(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(r.home(), "barclamp.yaml"))
+	if err != nil {
+		return err
+	}
+	cat, err := barclamp.Parse(barclamp.File{Path: "barclamp.yaml", Data: text})
+	if err != nil {
+		return err
+	}
+	r.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Owner: "rehearsal"})
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := r.engine.Import(ctx, cat); err != nil {
+		cancel()
+		return err
+	}
+	r.ctx = ctx
+	const token = "0123456789abcdef"
+	answer := api.New(api.Config{Engine: r.engine, Logs: r, Token: token, Log: slog.New(slog.DiscardHandler)})
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Query().Has("after") {
+			select {
+			case r.watched <- struct{}{}:
+			default:
+			}
+		}
+		answer.ServeHTTP(w, req)
+	}))
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	env.Defer(func() { cancel(); r.wait.Wait(); srv.Close() })
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	b, err := json.Marshal(client.Config{Endpoint: srv.URL, Token: token, CA: string(ca)})
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(env.WorkDir, "admin.json")
+	env.Setenv("KUBECLAMP_CONFIG", file)
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
+	env.Values["rehearsal"] = r
+	return os.WriteFile(file, b, 0o600)
+}
+
+// rehearsal is a daemon without nodes: real engine, real API, roles that only say how they end.
+type rehearsal struct {
+	engine *engine.Engine
+	ctx    context.Context
+	wait   sync.WaitGroup
+	// watched takes a word when somebody waits for news of a deployment.
+	watched chan struct{}
+
+	mu   sync.Mutex
+	said map[string]string // node/role -> failure
+	held map[string]bool
+}
+
+func (*rehearsal) home() string { return filepath.Join("..", "..") }
+
+func of(ts *testscript.TestScript) *rehearsal { return ts.Value("rehearsal").(*rehearsal) }
+
+func onRehearsal(f func(*rehearsal, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) { f(of(ts), ts, args) }
+}
+
+// Follow is a run log of two lines; with follow it also waits for the caller to go away.
+func (r *rehearsal) Follow(ctx context.Context, id crowbar.ID, attempt uint64, follow bool, w io.Writer) error {
+	nr := r.engine.View().NodeRole(id)
+	if attempt == 0 {
+		attempt = nr.Attempt
+	}
+	if nr.Attempt < attempt || attempt == 0 {
+		return crowbar.Errorf(crowbar.NotFound, "node-role %d has no log of attempt %d", id, attempt)
+	}
+	_, err := fmt.Fprintf(w, "attempt %d\nfirst line\n", attempt)
+	return err
+}
+
+func (r *rehearsal) anneal(*testscript.TestScript, []string) {
+	r.wait.Go(func() {
+		for s := range r.engine.Watch(r.ctx) {
+			for next := graph.Runnable(s); len(next) > 0 && r.ctx.Err() == nil; next = graph.Runnable(r.engine.View()) {
+				if !r.run(next) {
+					break
+				}
+			}
+		}
+	})
+}
+
+// run begins and ends what can run; it tells whether anything ended.
+func (r *rehearsal) run(next []*crowbar.NodeRole) bool {
+	ended := false
+	for _, nr := range next {
+		work, err := r.engine.Begin(r.ctx, nr.ID)
+		if err != nil {
+			continue
+		}
+		key := work.Node.Short() + "/" + work.Role.Name
+		r.mu.Lock()
+		failure, held := r.said[key], r.held[key]
+		r.mu.Unlock()
+		if held {
+			continue
+		}
+		out := crowbar.Outcome{Failure: failure}
+		if !work.Again && failure == "" {
+			out.Changes = []string{"create file /etc/" + work.Role.Name}
+		}
+		ended = r.engine.Finish(r.ctx, nr.ID, work.Attempt, out) == nil || ended
+	}
+	return ended
+}
+
+func (r *rehearsal) fail(_ *testscript.TestScript, args []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said[args[0]] = args[1]
+}
+
+func (r *rehearsal) hold(_ *testscript.TestScript, args []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[args[0]] = true
+}
+
+func (r *rehearsal) mend(_ *testscript.TestScript, args []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.said, args[0])
+	delete(r.held, args[0])
+}
+
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	default:
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// interrupt waits until the program waits for news.
+func interrupt(ts *testscript.TestScript, _ bool, args []string) {
+	var errs bytes.Buffer
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Err = nil // it is found in the script's PATH, not in this process's
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if _, err := os.Stat(filepath.Join(dir, args[0])); err == nil {
+			cmd.Path = filepath.Join(dir, args[0])
+			break
+		}
+	}
+	cmd.Env = []string{"KUBECLAMP_CONFIG=" + ts.Getenv("KUBECLAMP_CONFIG"), "HOME=" + ts.Getenv("HOME")}
+	cmd.Stderr = &errs
+	lines, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	select {
+	case <-of(ts).watched:
+	case <-time.After(20 * time.Second):
+	}
+	ts.Check(cmd.Process.Signal(syscall.SIGINT))
+	_, _ = io.Copy(io.Discard, lines)
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		ts.Fatalf("%v, want exit code %d; stderr:\n%s", err, exitInterrupted, errs.String())
+	}
+}
+
+func isJSON(ts *testscript.TestScript, _ bool, args []string) {
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	var v any
+	ts.Check(d.Decode(&v))
+	if d.More() {
+		ts.Fatalf("there is more than one document")
+	}
+}
