@@ -56,26 +56,37 @@ func TestScripts(t *testing.T) {
 }
 
 func setup(env *testscript.Env) error {
+	file := filepath.Join(env.WorkDir, "admin.json")
+	r, end, err := rehearse(file)
+	if err != nil {
+		return err
+	}
+	env.Defer(end)
+	env.Setenv("KUBECLAMP_CONFIG", file)
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
+	env.Values["rehearsal"] = r
+	return nil
+}
+
+// rehearse starts a daemon without nodes and writes the administrator's file.
+func rehearse(file string) (*rehearsal, func(), error) {
 	r := &rehearsal{said: map[string]string{}, held: map[string]bool{}, watched: make(chan struct{})}
 	p, err := pki.New(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	text, err := os.ReadFile(filepath.Join(r.home(), "barclamp.yaml"))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	cat, err := barclamp.Parse(barclamp.File{Path: "barclamp.yaml", Data: text})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	r.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Owner: "rehearsal"})
-	ctx, cancel := context.WithCancel(context.Background())
-	if err := r.engine.Import(ctx, cat); err != nil {
-		cancel()
-		return err
+	if err := r.engine.Import(context.Background(), cat); err != nil {
+		return nil, nil, err
 	}
-	r.ctx = ctx
 	const token = "0123456789abcdef"
 	answer := api.New(api.Config{Engine: r.engine, Logs: r, Token: token, Log: slog.New(slog.DiscardHandler)})
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -88,17 +99,15 @@ func setup(env *testscript.Env) error {
 		answer.ServeHTTP(w, req)
 	}))
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	env.Defer(func() { cancel(); r.wait.Wait(); srv.Close() })
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
 	b, err := json.Marshal(client.Config{Endpoint: srv.URL, Token: token, CA: string(ca)})
 	if err != nil {
-		return err
+		srv.Close()
+		return nil, nil, err
 	}
-	file := filepath.Join(env.WorkDir, "admin.json")
-	env.Setenv("KUBECLAMP_CONFIG", file)
-	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
-	env.Values["rehearsal"] = r
-	return os.WriteFile(file, b, 0o600)
+	ctx, cancel := context.WithCancel(context.Background())
+	r.ctx = ctx
+	return r, func() { cancel(); r.wait.Wait(); srv.Close() }, os.WriteFile(file, b, 0o600)
 }
 
 // rehearsal is a daemon without nodes: real engine, real API, roles that only say how they end.
