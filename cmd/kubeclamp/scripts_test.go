@@ -64,6 +64,7 @@ func setup(env *testscript.Env) error {
 	env.Defer(end)
 	env.Setenv("KUBECLAMP_CONFIG", file)
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // under the race detector each program would end a second later
 	env.Values["rehearsal"] = r
 	return nil
 }
