@@ -388,7 +388,6 @@ func TestFence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, memory(), newSite(), "a")
 		r.cluster(1)
-		r.until(func(*crowbar.Snapshot) bool { return true })
 		nr := r.nr("base", "n0")
 		w := &crowbar.Work{NodeRole: *nr, Attempt: 1}
 		r.machine("n0").fences[newFence(w, "ssh").name] = 99
