@@ -18,7 +18,11 @@ func (a *app) nodesCommand() *cobra.Command {
 	return cmd
 }
 
+// nodeRow leaves phantoms out: they are no servers. Data (-o json, yaml) has them.
 func nodeRow(o map[string]any) []string {
+	if o["system"] == true {
+		return nil
+	}
 	return []string{str(o["name"]), str(o["address"]), str(o["alive"]), str(o["available"]), str(o["jig_name"]), str(o["description"])}
 }
 

@@ -39,7 +39,9 @@ func (a *app) listCommand(k crowbar.Kind, head string, row func(map[string]any) 
 		}
 		rows := make([][]string, 0, len(all))
 		for _, o := range all {
-			rows = append(rows, row(o))
+			if r := row(o); r != nil {
+				rows = append(rows, r)
+			}
 		}
 		return a.print(cmd.OutOrStdout(), all, head, rows)
 	}}

@@ -114,6 +114,16 @@ func (t Target) PeersOf(role string) []Peer {
 	return out
 }
 
+// Beside is an error unless another role is on this node as well, which this one needs.
+func (t Target) Beside(role, why string) error {
+	for _, p := range t.PeersOf(role) {
+		if p.Node == t.Node {
+			return nil
+		}
+	}
+	return crowbar.Errorf(crowbar.Invalid, "there is no %s on %s, %s: unbind this role here and bind it to a node that has %s", role, t.Node, why, role)
+}
+
 // ErrDied is in the error of a call that was cut off because the role's process ended: nobody knows how far it came, and it
 // can be done again.
 var ErrDied = errors.New("the role's process ended")

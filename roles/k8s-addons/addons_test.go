@@ -85,8 +85,18 @@ func (c *cluster) deployment() string {
 func target(c *cluster) (*roletest.Node, role.Target) {
 	n := roletest.NewNode()
 	n.Handle = c.handle
-	return n, n.Target(crowbar.Data{"kubernetes-dns-ip": "10.96.0.10", "kubernetes-cluster-domain": "cluster.local", "k8s-addons-dns-replicas": 2,
+	on := n.Target(crowbar.Data{"kubernetes-dns-ip": "10.96.0.10", "kubernetes-cluster-domain": "cluster.local", "k8s-addons-dns-replicas": 2,
 		"k8s-addons-dns-image": "kubeclamp.internal/coredns:1.15.0", "k8s-addons-dns-upstream": []any{}})
+	on.Peers = append(on.Peers, role.Peer{Role: "k8s-master", Node: on.Node, Settled: true, Alive: true})
+	return n, on
+}
+
+func TestNotOnAMaster(t *testing.T) {
+	_, on := target(&cluster{replicas: 2})
+	on.Peers = []role.Peer{{Role: "k8s-master", Node: "elsewhere", Settled: true, Alive: true}}
+	if _, err := New().Apply(t.Context(), on); err == nil || !strings.Contains(err.Error(), "bind it to a node that has k8s-master") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestApply(t *testing.T) {

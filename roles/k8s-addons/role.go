@@ -27,6 +27,9 @@ func (addons) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	if err != nil {
 		return role.Result{}, err
 	}
+	if err := on.Beside("k8s-master", "whose kubectl and kubeconfig this role uses"); err != nil {
+		return role.Result{}, err
+	}
 	if on.DryRun && !on.Again {
 		return foresee(ctx, on, c)
 	}

@@ -112,6 +112,7 @@ func target(c *cluster) (*roletest.Node, role.Target) {
 	n.Handle = c.handle
 	on := n.Target(crowbar.Data{"kubernetes-dns-ip": "10.96.0.10", "kubernetes-cluster-domain": "cluster.local", "kubernetes-pod-cidr": "10.244.0.0/16",
 		"flannel-backend": "vxlan", "k8s-ready-image": "kubeclamp.internal/testserver:1"})
+	on.Peers = append(on.Peers, role.Peer{Role: "k8s-master", Node: on.Node, Settled: true, Alive: true})
 	for _, name := range c.nodes {
 		name = strings.TrimSuffix(name, "!")
 		on.Peers = append(on.Peers, role.Peer{Role: "k8s-minion", Node: name, Settled: true, Alive: true},

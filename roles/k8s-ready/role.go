@@ -26,6 +26,9 @@ func (ready) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	if err != nil {
 		return role.Result{}, err
 	}
+	if err := on.Beside("k8s-master", "whose kubectl and kubeconfig this role uses"); err != nil {
+		return role.Result{}, err
+	}
 	r := &run{on: on, c: c}
 	steps := []func(context.Context) error{r.read, r.deploy, r.await, r.overlay, r.service, r.dns, r.record, r.tidy}
 	for _, step := range steps {
