@@ -13,14 +13,20 @@ import (
 // attrib reads one attrib; role "" is the node's.
 func (p *parser) attrib(n *yaml.Node, role string) {
 	name, ok := p.nameOf(n, "attrib")
-	if !ok || !p.first(n, "attrib", name, p.attribs, len(p.catalog.Attribs)) {
+	if !ok {
+		return
+	}
+	was, again := p.attribs[name]
+	if again = again && p.foreign && was.path == p.path; again {
+		p.soft(n, "attrib %q is there already, at %s:%d: this one counts", name, was.path, was.line)
+	} else if !p.first(n, "attrib", name, p.attribs, len(p.catalog.Attribs)) {
 		return
 	}
 	a := crowbar.CatalogAttrib{RoleName: role, Attrib: crowbar.Attrib{Name: name, Order: 10000}}
 	had := p.fields(n, "attrib "+strconv.Quote(name), keys{
-		"name": nil, "type": nil, "ui_renderer": nil, "documentation": nil,
+		"name": nil, "type": p.known(p.anyText), "ui_renderer": p.known(p.anyText), "documentation": nil,
 		"description": p.text(&a.Description), "map": p.text(&a.Map), "default": func(v *yaml.Node) { a.Default = p.tree(v) },
-		"schema": func(v *yaml.Node) { p.object(v, &a.Schema) }, "writable": p.truth(&a.Writable), "secret": p.truth(&a.Secret),
+		"schema": func(v *yaml.Node) { p.schema(v, &a) }, "writable": p.truth(&a.Writable), "secret": p.truth(&a.Secret),
 		"order": p.number(&a.Order, 0, 1<<30), "leaf": func(v *yaml.Node) { a.Leaf = p.leaf(v, name) },
 		"generate": p.oneOf(&a.Generate, "random-32", "ecdsa-p256"), "authority": p.name(&a.Authority),
 	})
@@ -30,7 +36,18 @@ func (p *parser) attrib(n *yaml.Node, role string) {
 	}
 	a.Writable = a.Writable || a.Schema != nil
 	p.computed(n, had, a.Attrib)
+	if again {
+		p.catalog.Attribs[was.index] = a
+		return
+	}
 	p.catalog.Attribs = append(p.catalog.Attribs, a)
+}
+
+func (p *parser) schema(n *yaml.Node, a *crowbar.CatalogAttrib) {
+	p.rule(n, "schema of attrib "+strconv.Quote(a.Name))
+	if n.Kind == yaml.MappingNode {
+		p.object(n, &a.Schema)
+	}
 }
 
 // computed complains of an attrib that the host shall make in two ways, or make and take from a person.

@@ -1,4 +1,4 @@
-// Package barclamp reads barclamp documents (barclamp.yaml, crowbar.yml, rebar.yml) into a catalog of roles, jigs and
+// Package barclamp reads barclamp documents (barclamp.yaml, crowbar.yml, rebar.yml) into catalogs of roles, jigs and
 // attribs. It does not know what is imported already, whether a plugin serves a role, or where the bytes come from.
 package barclamp
 
@@ -32,35 +32,58 @@ func (c Complaint) String() string { return fmt.Sprintf("%s:%d: %s", c.Path, c.L
 type Complaints []Complaint
 
 // Error is one complaint a line.
-func (c Complaints) Error() string {
-	lines := make([]string, len(c))
-	for i, one := range c {
-		lines[i] = one.String()
+func (c Complaints) Error() string { return strings.Join(c.lines(), "\n") }
+
+func (c Complaints) lines() []string {
+	var lines []string
+	for _, one := range c {
+		lines = append(lines, one.String())
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
-// Parse reads a root document and its further files into one catalog. The error is of kind Invalid and holds Complaints:
-// all of them, not the first.
-func Parse(files ...File) (*crowbar.Catalog, error) {
-	p := &parser{catalog: &crowbar.Catalog{}, roles: map[string]place{}, attribs: map[string]place{}, jigs: map[string]place{}}
-	if len(files) == 0 {
-		return nil, crowbar.Errorf(crowbar.Invalid, "no barclamp document: give at least one file")
+// Parse reads one document that has no children. The error is of kind Invalid and holds Complaints: all of them, not the
+// first. What is kept but not understood (a key of another product) is in the barclamp's Warnings; in a file named
+// barclamp.yaml, which is ours, it is a complaint.
+func Parse(f File) (*crowbar.Catalog, error) {
+	all, err := Folder(f)
+	if err != nil {
+		return nil, err
 	}
+	return all[0], nil
+}
+
+// parse reads documents that belong together, the root first, into one catalog each.
+func parse(files []File) ([]*crowbar.Catalog, error) {
+	p := &parser{order: map[string]int{}, barclamps: map[string]place{}, roles: map[string]place{}, attribs: map[string]place{},
+		jigs: map[string]place{}, hammers: map[string]place{}, doubled: map[*yaml.Node]bool{}, foreign: !ours(files[0].Path)}
+	var out []*crowbar.Catalog
 	for i, f := range files {
-		p.file(i, f)
+		p.path, p.order[f.Path], p.budget = f.Path, i, 1<<16
+		p.catalog = &crowbar.Catalog{Foreign: p.foreign, Lines: map[string]string{}}
+		p.catalog.Barclamp.SourcePath = f.Path
+		if i > 0 {
+			p.catalog.Barclamp.SourcePath = folderOf(files[0].Path)
+		}
+		p.file(f)
+		p.sort(p.warnings)
+		p.catalog.Barclamp.Warnings, p.warnings = p.warnings.lines(), nil
+		out = append(out, p.catalog)
 	}
-	p.attach()
 	if len(p.complaints) > 0 {
-		slices.SortStableFunc(p.complaints, func(a, b Complaint) int {
-			if a.Path != b.Path {
-				return p.order[a.Path] - p.order[b.Path]
-			}
-			return a.Line - b.Line
-		})
+		p.sort(p.complaints)
 		return nil, &crowbar.Fault{Kind: crowbar.Invalid, Err: p.complaints}
 	}
-	return p.catalog, nil
+	return out, nil
+}
+
+func (p *parser) sort(c Complaints) {
+	slices.SortStableFunc(c, func(a, b Complaint) int {
+		if a.Path != b.Path {
+			return p.order[a.Path] - p.order[b.Path]
+		}
+		return a.Line - b.Line
+	})
 }
 
 // place is where a name was first given.
@@ -70,118 +93,94 @@ type place struct {
 	index int // in the catalog's list
 }
 
+// parser reads one document after another; what it has seen of names lasts over all of them.
 type parser struct {
 	catalog    *crowbar.Catalog
 	path       string
 	order      map[string]int // of files
 	complaints Complaints
-	roles      map[string]place
-	attribs    map[string]place
-	jigs       map[string]place
-	attaches   []attachment
-	budget     int // nodes that may still be expanded from aliases
+	warnings   Complaints // of the present document
+	foreign    bool       // another product's document: what we do not know in it is no mistake
+	aside      bool       // reading what has no meaning for us
+	budget     int        // nodes that may still be expanded from aliases
+	doubled    map[*yaml.Node]bool
+
+	barclamps, roles, attribs, jigs, hammers map[string]place
 }
 
-// attachment is a role's wish that another role require it.
-type attachment struct {
-	at           place
-	role, target string
-}
-
-func (p *parser) file(i int, f File) {
-	if p.order == nil {
-		p.order = map[string]int{}
-	}
-	p.path, p.order[f.Path], p.budget = f.Path, i, 1<<16
+func (p *parser) file(f File) {
 	var root yaml.Node
-	if err := yaml.Unmarshal(f.Data, &root); err != nil {
-		p.complaints = append(p.complaints, syntax(f.Path, err)...)
+	decoder := yaml.NewDecoder(strings.NewReader(string(f.Data)))
+	if err := decoder.Decode(&root); err != nil && err.Error() != "EOF" {
+		p.complaints = append(p.complaints, notYAML(f, err))
 		return
 	}
 	if len(root.Content) == 0 || root.Content[0].Kind != yaml.MappingNode {
 		p.complaints = append(p.complaints, Complaint{f.Path, 1, "the document is not a map: start it with 'barclamp:' and the barclamp's name"})
 		return
 	}
-	top := root.Content[0]
-	had := p.fields(top, "the document", p.topKeys(i == 0))
-	if !had["barclamp"] {
+	p.document(root.Content[0])
+	var more yaml.Node
+	switch err := decoder.Decode(&more); {
+	case err == nil && len(more.Content) > 0 && more.Content[0].ShortTag() != "!!null":
+		p.complain(more.Content[0], "a second document starts here: put it into a file of its own, below barclamps/")
+	case err != nil && err.Error() != "EOF":
+		p.complaints = append(p.complaints, notYAML(f, err))
+	}
+}
+
+func (p *parser) document(top *yaml.Node) {
+	header := find(top, "barclamp")
+	if header == nil {
 		p.complain(top, "no barclamp: add 'barclamp: { name: NAME }'")
+	} else {
+		p.header(deref(header))
 	}
-	if i == 0 {
-		p.catalog.Barclamp.SourcePath = f.Path
-		p.catalog.Barclamp.Document, _ = p.tree(top).(crowbar.Data)
-	}
+	p.fields(top, "the document", keys{
+		"barclamp": nil,
+		"crowbar":  p.layout, "rebar": p.layout,
+		"jigs":       func(n *yaml.Node) { p.each(n, "jigs", p.jig) },
+		"hammers":    func(n *yaml.Node) { p.each(n, "hammers", p.hammer) },
+		"roles":      func(n *yaml.Node) { p.each(n, "roles", p.role) },
+		"attribs":    func(n *yaml.Node) { p.each(n, "attribs", func(a *yaml.Node) { p.attrib(a, "") }) },
+		"os_support": p.known(p.texts), "extra_files": p.known(p.texts), "git": p.known(p.git),
+		"debs": p.known(p.packages("debs")), "rpms": p.known(p.packages("rpms")), "gems": p.known(p.packages("gems")),
+		"providers": p.known(p.providers), "profiles": p.known(p.profiles), "wizard": p.known(p.wizard), "metadata": p.known(p.anyMap), "nav": nil,
+	})
+	p.catalog.Barclamp.Document, _ = p.tree(top).(crowbar.Data)
 }
 
-// syntax turns yaml's own errors, which carry their line in their text, into complaints.
-func syntax(path string, err error) Complaints {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := 1
-	if n, _ := fmt.Sscanf(text, "line %d:", &line); n == 1 {
-		_, text, _ = strings.Cut(text, ": ")
-	}
-	return Complaints{{path, line, "not YAML: " + text + ": mend the indentation or quoting there"}}
-}
+// reserved are the words that OpenCrowbar keeps for its own addresses.
+var reserved = []string{"framework", "api", "barclamp", "docs", "machines", "jigs", "roles", "groups", "users", "support", "application"}
 
-func (p *parser) topKeys(root bool) keys {
-	return keys{
-		"barclamp": func(n *yaml.Node) { p.header(n, root) },
-		"crowbar":  nil, "rebar": nil, "hammers": nil, "os_support": nil, "git": nil, "debs": nil, "rpms": nil, "gems": nil,
-		"extra_files": nil, "nav": nil, "providers": nil, "profiles": nil, "wizard": nil, "metadata": nil,
-		"jigs":    func(n *yaml.Node) { p.each(n, "jigs", p.jig) },
-		"roles":   func(n *yaml.Node) { p.each(n, "roles", p.role) },
-		"attribs": func(n *yaml.Node) { p.each(n, "attribs", func(a *yaml.Node) { p.attrib(a, "") }) },
-	}
-}
-
-func (p *parser) header(n *yaml.Node, root bool) {
-	var b crowbar.Barclamp
+func (p *parser) header(n *yaml.Node) {
+	b := &p.catalog.Barclamp
 	var display string
+	p.mark(n, "barclamp")
 	had := p.fields(n, "barclamp", keys{
 		"name": p.name(&b.Name), "display": p.text(&display), "description": p.text(&b.Description), "version": p.text(&b.Version),
-		"source_path": nil, "build_version": nil, "parent": nil, "source_url": nil, "license": nil, "license_url": nil, "copyright": nil,
-		"os_support": nil, "member": nil, "requires": nil, "api_version": nil, "api_version_accepts": nil,
+		"source_path": p.text(&b.SourcePath), "parent": p.name(&p.catalog.Parent),
+		"build_version": nil, "source_url": nil, "license": nil, "license_url": nil, "copyright": nil,
+		"os_support": p.known(p.texts), "member": nil, "requires": nil, "api_version": nil, "api_version_accepts": nil,
 	})
-	if !had["name"] {
+	switch line := find(n, "name"); {
+	case !had["name"] || line.Value == "":
 		p.complain(n, "barclamp has no name: add 'name: NAME'")
+	case slices.Contains(reserved, strings.ToLower(b.Name)):
+		p.complain(line, "barclamp name %q is one of the words that are kept for addresses of the API: choose another", b.Name)
+	case b.Name != "":
+		p.first(n, "barclamp", b.Name, p.barclamps, 0)
 	}
-	if b.Description == "" {
-		b.Description = display
+	if line := find(n, "parent"); line != nil {
+		p.mark(line, "parent")
+	}
+	for _, other := range []string{display, humanise(b.Name)} {
+		if b.Description == "" {
+			b.Description = other
+		}
 	}
 	if b.Version == "" {
 		b.Version = "0.0"
-	}
-	if root {
-		p.catalog.Barclamp = b
-	}
-}
-
-func (p *parser) jig(n *yaml.Node) {
-	j := crowbar.Jig{Active: true, Description: "Imported by " + p.catalog.Barclamp.Name}
-	had := p.fields(n, "jig", keys{"name": p.name(&j.Name), "class": p.text(&j.Class), "description": p.text(&j.Description), "implementor": p.text(&j.ClientRole)})
-	if !had["name"] {
-		p.complain(n, "jig has no name: add 'name: NAME'")
-		return
-	}
-	if !had["class"] {
-		p.complain(n, "jig %q has no class: add 'class: CLASS'", j.Name)
-	}
-	if p.first(n, "jig", j.Name, p.jigs, len(p.catalog.Jigs)) {
-		p.catalog.Jigs = append(p.catalog.Jigs, j)
-	}
-}
-
-// attach gives each role that was named in some 'attaches' its new requirement.
-func (p *parser) attach() {
-	for _, a := range p.attaches {
-		target, ok := p.roles[a.target]
-		if !ok {
-			p.complaints = append(p.complaints, Complaint{a.at.path, a.at.line, fmt.Sprintf("role %q attaches to role %q, which no document has: mend the name or add the role", a.role, a.target)})
-			continue
-		}
-		if r := &p.catalog.Roles[target.index]; !slices.Contains(r.Requires, a.role) {
-			r.Requires = append(r.Requires, a.role)
-		}
 	}
 }
 
@@ -192,5 +191,11 @@ func (p *parser) first(n *yaml.Node, what, name string, seen map[string]place, i
 		return false
 	}
 	seen[name] = place{p.path, n.Line, index}
+	p.mark(n, what+" "+name)
 	return true
+}
+
+// mark keeps the line of what an import may have to complain of.
+func (p *parser) mark(n *yaml.Node, what string) {
+	p.catalog.Lines[what] = fmt.Sprintf("%s:%d", p.path, n.Line)
 }

@@ -56,24 +56,23 @@ func TestTheRealBarclamp(t *testing.T) {
 func TestComplaints(t *testing.T) {
 	head := "barclamp: { name: b }\njigs: [{ name: ssh, class: SSH }]\nroles:\n"
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown flag", head + "  - { name: a, jig: ssh, flags: [implicid] }", `f:4: role "a" has flag "implicid", which is not known: did you mean "implicit"?`},
-		{"unknown key", head + "  - { name: a, jig: ssh, requries: [b] }", `f:4: role "a" has key "requries", which is not known: did you mean "requires"?`},
-		{"missing name", head + "  - { jig: ssh }", `f:4: role has no name`},
-		{"missing jig", head + "  - { name: a }", `f:4: role "a" has no jig`},
-		{"duplicate role", head + "  - { name: a, jig: ssh }\n  - { name: a, jig: ssh }", `f:5: role "a" is there already, at f:4`},
-		{"duplicate attrib", head + "  - name: a\n    jig: ssh\n    attribs:\n      - { name: x }\n      - { name: x }", `f:8: attrib "x" is there already, at f:7`},
-		{"duplicate key", head + "  - { name: a, jig: ssh, jig: local }", `f:4: role "a" has key "jig" twice`},
+		{"unknown flag", head + "  - { name: a, jig: ssh, flags: [implicid] }", `barclamp.yml:4: role "a" has flag "implicid", which is not known: did you mean "implicit"?`},
+		{"unknown key", head + "  - { name: a, jig: ssh, requries: [b] }", `barclamp.yml:4: role "a" has key "requries", which is not known: did you mean "requires"?`},
+		{"missing name", head + "  - { jig: ssh }", `barclamp.yml:4: role has no name`},
+		{"missing jig", head + "  - { name: a }", `barclamp.yml:4: role "a" has no jig`},
+		{"duplicate role", head + "  - { name: a, jig: ssh }\n  - { name: a, jig: ssh }", `barclamp.yml:5: role "a" is there already, at barclamp.yml:4`},
+		{"duplicate attrib", head + "  - name: a\n    jig: ssh\n    attribs:\n      - { name: x }\n      - { name: x }", `barclamp.yml:8: attrib "x" is there already, at barclamp.yml:7`},
+		{"duplicate key", head + "  - { name: a, jig: ssh, jig: local }", `barclamp.yml:4: role "a" has key "jig" twice`},
 		{"bad yaml", "barclamp:\n  name: b\n\tx: y\n", `: not YAML: found a tab`},
-		{"leaf without authority", head + "  - name: a\n    jig: ssh\n    attribs:\n      - name: x\n        leaf: { common_name: y, usages: [server] }", `f:8: leaf of attrib "x" has no authority`},
-		{"leaf with a default", head + "  - name: a\n    jig: ssh\n    attribs:\n      - { name: x, generate: random-32, default: 1 }", `f:7: attrib "x" has generate, so that nobody sets it`},
-		{"no barclamp", "roles: []", `f:1: no barclamp`},
-		{"a list", "- a", `f:1: the document is not a map`},
-		{"attaches nowhere", head + "  - { name: a, jig: ssh, attaches: [z] }", `f:4: role "a" attaches to role "z"`},
-		{"timeout", head + "  - { name: a, jig: ssh, timeout: 15 }", `f:4: role "a" has timeout "15"`},
-		{"gate", head + "  - { name: a, jig: ssh, exclusive: [{ name: e, gate: shut }] }", `f:4: "shut" is not known here`},
+		{"leaf without authority", head + "  - name: a\n    jig: ssh\n    attribs:\n      - name: x\n        leaf: { common_name: y, usages: [server] }", `barclamp.yml:8: leaf of attrib "x" has no authority`},
+		{"leaf with a default", head + "  - name: a\n    jig: ssh\n    attribs:\n      - { name: x, generate: random-32, default: 1 }", `barclamp.yml:7: attrib "x" has generate, so that nobody sets it`},
+		{"no barclamp", "roles: []", `barclamp.yml:1: no barclamp`},
+		{"a list", "- a", `barclamp.yml:1: the document is not a map`},
+		{"timeout", head + "  - { name: a, jig: ssh, timeout: 15 }", `barclamp.yml:4: role "a" has timeout "15"`},
+		{"gate", head + "  - { name: a, jig: ssh, exclusive: [{ name: e, gate: shut }] }", `barclamp.yml:4: "shut" is not known here`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Parse(File{"f", []byte(c.text)})
+			_, err := Parse(File{"barclamp.yml", []byte(c.text)})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("error is %v\nwant %s", err, c.want)
 			}
@@ -85,7 +84,7 @@ func TestComplaints(t *testing.T) {
 }
 
 func TestAllComplaintsAtOnce(t *testing.T) {
-	_, err := Parse(File{"f", []byte("barclamp: {}\nroles:\n  - { jig: ssh }\n  - { name: a, jig: ssh, flags: [x] }\nfoo: 1\n")})
+	_, err := Parse(File{"barclamp.yml", []byte("barclamp: {}\nroles:\n  - { jig: ssh }\n  - { name: a, jig: ssh, flags: [x] }\nfoo: 1\n")})
 	if got := strings.Count(err.Error(), "\n") + 1; got != 4 {
 		t.Errorf("%d complaints, want 4:\n%v", got, err)
 	}
@@ -110,7 +109,7 @@ roles:
 		t.Fatal(err)
 	}
 	r := c.Roles[0]
-	if r.Description != "Test Server" || len(r.Wants) != 2 || len(r.Requires) != 1 || r.Requires[0] != "test-client" {
+	if r.Description != "Test Server" || len(r.Wants) != 2 || len(c.Roles[1].Attaches) != 1 || c.Roles[1].Attaches[0] != "test-server" {
 		t.Errorf("role is %+v", r)
 	}
 	if a := c.Attribs[0]; a.Map != "test/thing" || !a.Writable {

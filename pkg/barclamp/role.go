@@ -1,6 +1,7 @@
 package barclamp
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,17 +21,14 @@ func (p *parser) role(n *yaml.Node) {
 	if !p.first(n, "role", name, p.roles, len(p.catalog.Roles)) {
 		return
 	}
-	at := place{p.path, n.Line, 0}
 	had := p.fields(n, "role "+strconv.Quote(name), keys{
-		"name": nil, "jig": p.text(&r.Jig), "description": p.text(&r.Description), "type": nil, "icon": nil, "documentation": nil, "events": nil,
-		"metadata": nil, "flags": func(v *yaml.Node) { p.flags(v, &r) },
-		"requires": p.list(&r.Requires), "preceeds": p.list(&r.Preceeds), "conflicts": p.list(&r.Conflicts), "provides": p.list(&r.Provides),
+		"name": nil, "jig": p.name(&r.Jig), "description": p.text(&r.Description), "flags": func(v *yaml.Node) { p.flags(v, &r) },
+		"type": p.known(p.anyText), "icon": p.known(p.anyText), "documentation": nil, "metadata": p.known(p.anyMap),
+		"events":   p.known(func(v *yaml.Node) { p.each(v, "events", p.event) }),
+		"requires": p.names(&r.Requires), "preceeds": p.names(&r.Preceeds), "conflicts": p.names(&r.Conflicts), "provides": p.names(&r.Provides),
 		"attaches": func(v *yaml.Node) {
-			var targets []string
-			p.list(&targets)(v)
-			for _, t := range targets {
-				p.attaches = append(p.attaches, attachment{at, name, t})
-			}
+			p.names(&r.Attaches)(v)
+			p.mark(v, "what attaches "+name)
 		},
 		"wants-attribs": func(v *yaml.Node) { p.wants(v, &r) },
 		"attribs":       func(v *yaml.Node) { p.each(v, "attribs", func(a *yaml.Node) { p.attrib(a, name) }) },
@@ -39,13 +37,26 @@ func (p *parser) role(n *yaml.Node) {
 		"timeout":       func(v *yaml.Node) { p.timeout(v, &r) },
 		"template":      func(v *yaml.Node) { p.object(v, &r.Template) },
 	})
+	p.notItself(n, r)
 	if !had["jig"] {
 		p.complain(n, "role %q has no jig: add 'jig: ssh' (or local, noop)", name)
+	}
+	if line := find(n, "jig"); line != nil {
+		p.mark(line, "jig of "+name)
 	}
 	if r.Description == "" {
 		r.Description = humanise(name)
 	}
 	p.catalog.Roles = append(p.catalog.Roles, r)
+}
+
+// notItself complains of a role that comes before, after or instead of itself.
+func (p *parser) notItself(n *yaml.Node, r crowbar.Role) {
+	for i, list := range [][]string{r.Requires, r.Attaches, r.Preceeds, r.Conflicts, r.Provides} {
+		if key := []string{"requires", "attaches", "preceeds", "conflicts", "provides"}[i]; slices.Contains(list, r.Name) {
+			p.complain(keyOf(n, key), "role %q names itself under %s: take it away", r.Name, key)
+		}
+	}
 }
 
 func humanise(name string) string {
@@ -66,7 +77,7 @@ func (p *parser) flags(n *yaml.Node, r *crowbar.Role) {
 	p.each(n, "flags", func(v *yaml.Node) {
 		flag, ok := known[v.Value]
 		if !ok {
-			p.complain(v, "role %q has flag %q, which is not known: %s", r.Name, v.Value, near(v.Value, known))
+			p.soft(v, "role %q has flag %q, which is not known: %s", r.Name, v.Value, near(v.Value, known))
 		}
 		if flag != nil {
 			*flag = true
@@ -79,7 +90,10 @@ func (p *parser) wants(n *yaml.Node, r *crowbar.Role) {
 	p.each(n, "wants-attribs", func(v *yaml.Node) {
 		var name string
 		if v.Kind == yaml.MappingNode {
-			p.fields(v, "wanted attrib", keys{"name": p.name(&name), "at": nil})
+			p.fields(v, "wanted attrib", keys{"name": p.name(&name), "at": p.anyText})
+			if name == "" {
+				p.complain(v, "a wanted attrib of role %q has no name: write its name, or { name: NAME, at: PATH }", r.Name)
+			}
 		} else {
 			p.name(&name)(v)
 		}

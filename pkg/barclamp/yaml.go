@@ -18,8 +18,22 @@ type keys map[string]func(*yaml.Node)
 
 var wordRule = regexp.MustCompile(`^[a-zA-Z][-_.a-zA-Z0-9]*$`)
 
+// complain notes a mistake, and of what has no meaning for us a warning.
 func (p *parser) complain(n *yaml.Node, format string, a ...any) {
-	p.complaints = append(p.complaints, Complaint{p.path, n.Line, fmt.Sprintf(format, a...)})
+	one := Complaint{p.path, n.Line, fmt.Sprintf(format, a...)}
+	if p.aside {
+		p.warnings = append(p.warnings, one)
+		return
+	}
+	p.complaints = append(p.complaints, one)
+}
+
+// soft complains in a document of ours, and warns in one of another product.
+func (p *parser) soft(n *yaml.Node, format string, a ...any) {
+	was := p.aside
+	p.aside = p.aside || p.foreign
+	p.complain(n, format, a...)
+	p.aside = was
 }
 
 // deref follows an alias to what it stands for.
@@ -30,38 +44,75 @@ func deref(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// fields hands each value of a map to its reader, and tells which keys were there.
+// find is the value of a key of a map, or nil; what the map is merged with does not count.
+func find(n *yaml.Node, key string) *yaml.Node {
+	if k := at(n, key); k >= 0 {
+		return deref(deref(n).Content[k+1])
+	}
+	return nil
+}
+
+// keyOf is the key itself, else the map.
+func keyOf(n *yaml.Node, key string) *yaml.Node {
+	if k := at(n, key); k >= 0 {
+		return deref(n).Content[k]
+	}
+	return n
+}
+
+func at(n *yaml.Node, key string) int {
+	if n = deref(n); n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// fields hands each value of a map to its reader, and tells which keys were there. What a map is merged with (<<) counts
+// where the map itself does not have the key.
 func (p *parser) fields(n *yaml.Node, where string, known keys) map[string]bool {
 	had := map[string]bool{}
-	n = deref(n)
+	p.gather(deref(n), where, known, had)
+	return had
+}
+
+func (p *parser) gather(n *yaml.Node, where string, known keys, had map[string]bool) {
 	if n.Kind != yaml.MappingNode {
 		p.complain(n, "%s is not a map: write 'key: value' lines", where)
-		return had
+		return
 	}
+	var merged []*yaml.Node
+	mine := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], deref(n.Content[i+1])
 		read, ok := known[k.Value]
 		switch {
+		case k.Value == "<<" && v.Kind == yaml.SequenceNode:
+			merged = append(merged, v.Content...)
 		case k.Value == "<<":
-			if p.budget -= 1024; p.budget < 0 {
-				p.complain(k, "%s is merged with itself: take the merge away", where)
-				return had
-			}
-			for key := range p.fields(v, where, known) {
-				had[key] = true
-			}
+			merged = append(merged, v)
 		case !ok:
-			p.complain(k, "%s has key %q, which is not known: %s", where, k.Value, near(k.Value, known))
-		case had[k.Value]:
+			p.soft(k, "%s has key %q, which is not known: %s", where, k.Value, near(k.Value, known))
+		case mine[k.Value]:
+			p.doubled[k] = true
 			p.complain(k, "%s has key %q twice: keep one", where, k.Value)
-		default:
-			had[k.Value] = true
+		case !had[k.Value]:
+			mine[k.Value], had[k.Value] = true, true
 			if read != nil && v.ShortTag() != "!!null" {
 				read(v)
 			}
 		}
 	}
-	return had
+	for _, m := range merged {
+		if p.budget -= 1024; p.budget < 0 {
+			p.complain(m, "%s is merged with itself: take the merge away", where)
+			return
+		}
+		p.gather(deref(m), where, known, had)
+	}
 }
 
 // each hands the elements of a list to their reader.
@@ -78,16 +129,13 @@ func (p *parser) each(n *yaml.Node, where string, read func(*yaml.Node)) {
 // nameOf finds the name of a list's element before the rest of it is read.
 func (p *parser) nameOf(n *yaml.Node, what string) (string, bool) {
 	var name string
-	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == "name" {
-				p.name(&name)(deref(n.Content[i+1]))
-				return name, name != ""
-			}
-		}
+	line := find(n, "name")
+	if line == nil || line.ShortTag() == "!!null" {
+		p.complain(n, "%s has no name: add 'name: NAME'", what)
+		return "", false
 	}
-	p.complain(n, "%s has no name: add 'name: NAME'", what)
-	return "", false
+	p.name(&name)(line)
+	return name, name != ""
 }
 
 func (p *parser) text(into *string) func(*yaml.Node) {
@@ -122,6 +170,18 @@ func (p *parser) list(into *[]string) func(*yaml.Node) {
 	}
 }
 
+// names is a list of names, each once.
+func (p *parser) names(into *[]string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		p.each(n, "this", func(e *yaml.Node) {
+			var name string
+			if p.name(&name)(e); name != "" && !slices.Contains(*into, name) {
+				*into = append(*into, name)
+			}
+		})
+	}
+}
+
 func (p *parser) number(into *int, low, high int) func(*yaml.Node) {
 	return func(n *yaml.Node) {
 		v, err := strconv.Atoi(n.Value)
@@ -135,12 +195,23 @@ func (p *parser) number(into *int, low, high int) func(*yaml.Node) {
 
 func (p *parser) truth(into *bool) func(*yaml.Node) {
 	return func(n *yaml.Node) {
-		if n.ShortTag() != "!!bool" {
+		yes, ok := p.yes(n)
+		if !ok {
 			p.complain(n, "%q is neither true nor false: write one of them", n.Value)
 			return
 		}
-		*into = strings.EqualFold(n.Value, "true")
+		*into = yes
 	}
+}
+
+// yes reads true and false, and in another product's document the words that Ruby takes for them.
+func (p *parser) yes(n *yaml.Node) (yes, ok bool) {
+	word := strings.ToLower(n.Value)
+	if n.ShortTag() == "!!bool" {
+		return word == "true", true
+	}
+	plain := p.foreign && n.Kind == yaml.ScalarNode && n.Style == 0
+	return word == "yes" || word == "on", plain && slices.Contains([]string{"yes", "on", "no", "off"}, word)
 }
 
 func (p *parser) oneOf(into *string, allowed ...string) func(*yaml.Node) {
@@ -178,30 +249,46 @@ func (p *parser) tree(n *yaml.Node) any {
 		}
 		return out
 	case yaml.MappingNode:
-		out := crowbar.Data{}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			v := p.tree(n.Content[i+1])
-			if more, ok := v.(crowbar.Data); ok && n.Content[i].Value == "<<" {
-				for k, e := range more {
-					if _, had := out[k]; !had {
-						out[k] = e
-					}
-				}
-				continue
-			}
-			out[n.Content[i].Value] = v
-		}
-		return out
+		return p.mapping(n)
 	}
 	return p.scalar(n)
 }
 
+func (p *parser) mapping(n *yaml.Node) crowbar.Data {
+	out := crowbar.Data{}
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		if v := deref(n.Content[i+1]); k.Value == "<<" && v.Kind == yaml.SequenceNode {
+			merged = append(merged, v.Content...)
+		} else if k.Value == "<<" {
+			merged = append(merged, v)
+		} else {
+			if _, had := out[k.Value]; had && !p.doubled[k] {
+				p.doubled[k] = true
+				p.soft(k, "key %q is there twice in one map: keep one", k.Value)
+			}
+			out[k.Value] = p.tree(v)
+		}
+	}
+	for _, m := range merged {
+		more, _ := p.tree(m).(crowbar.Data)
+		for key, v := range more {
+			if _, had := out[key]; !had {
+				out[key] = v
+			}
+		}
+	}
+	return out
+}
+
 func (p *parser) scalar(n *yaml.Node) any {
+	if yes, ok := p.yes(n); ok {
+		return yes
+	}
 	switch n.ShortTag() {
 	case "!!null":
 		return nil
-	case "!!bool":
-		return strings.EqualFold(n.Value, "true")
 	case "!!int", "!!float":
 		var f float64
 		if err := n.Decode(&f); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {

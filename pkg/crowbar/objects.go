@@ -4,12 +4,14 @@ import "time"
 
 // Barclamp is one imported document: a set of roles, jigs and attribs.
 type Barclamp struct {
-	ID          ID     `json:"id"`
-	Name        string `json:"name"`
-	Description string `json:"description"`
-	Version     string `json:"version"`
-	SourcePath  string `json:"source_path"`
-	Document    Data   `json:"cfg_data"` // the whole document as imported
+	ID          ID       `json:"id"`
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Version     string   `json:"version"`
+	SourcePath  string   `json:"source_path"`
+	Parent      ID       `json:"barclamp_id,omitempty"` // 0 = none but itself
+	Document    Data     `json:"cfg_data"`              // the whole document as imported
+	Warnings    []string `json:"warnings,omitempty"`    // what the document has and nobody understood: "path:line: text"
 	Stamps
 }
 
@@ -51,11 +53,13 @@ type Role struct {
 	Jig         string      `json:"jig_name"`
 	Cohort      int         `json:"cohort"`
 	Flags       Flags       `json:"flags"`
-	Requires    []string    `json:"requires"`      // hard parents, late-bound by name
-	Preceeds    []string    `json:"preceeds"`      // soft: where both exist, this one runs first (OpenCrowbar's spelling)
-	Provides    []string    `json:"provides"`      // names that this role satisfies
-	Conflicts   []string    `json:"conflicts"`     // roles that may not share a node with this one
-	Wants       []string    `json:"wants_attribs"` // attrib names that a run is given, besides the role's own attribs
+	Requires    []string    `json:"requires"`           // hard parents, late-bound by name
+	Preceeds    []string    `json:"preceeds"`           // soft: where both exist, this one runs first (OpenCrowbar's spelling)
+	Provides    []string    `json:"provides"`           // names that this role satisfies
+	Conflicts   []string    `json:"conflicts"`          // roles that may not share a node with this one
+	Attaches    []string    `json:"attaches,omitempty"` // roles that shall require this one
+	Attached    []string    `json:"attached,omitempty"` // those of Requires that other roles (attaches) or the jig (implementor) put there
+	Wants       []string    `json:"wants_attribs"`      // attrib names that a run is given, besides the role's own attribs
 	Exclusive   []Exclusive `json:"exclusive,omitempty"`
 	Owns        Owns        `json:"owns"`
 	Timeout     Duration    `json:"timeout"` // of one run; 0 means the engine's default
@@ -197,6 +201,7 @@ type NodeRole struct {
 	Run      ID        `json:"run_id,omitempty"`   // of the last attempt
 	Failure  string    `json:"failure,omitempty"`  // whole text of the last failed run
 	Removing bool      `json:"removing,omitempty"` // unbound: the next run is Remove, after which it is dropped
+	Stale    bool      `json:"stale,omitempty"`    // what its run was given has changed since: it runs once more
 	Since    time.Time `json:"since"`              // of the present state
 	Stamps
 }

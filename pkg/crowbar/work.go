@@ -6,6 +6,10 @@ type Catalog struct {
 	Jigs     []Jig
 	Roles    []Role
 	Attribs  []CatalogAttrib
+
+	Parent  string            // name of the barclamp that must be there before it; "" = none
+	Foreign bool              // another product's document: it may name jigs that there are not
+	Lines   map[string]string // where things stand in the document ("role etcd" -> "path:line"), for complaints
 }
 
 // CatalogAttrib is an attrib with the name of the role that has it; "" = a node attrib.

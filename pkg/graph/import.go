@@ -3,44 +3,99 @@ package graph
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 // Import takes a catalog into the state: barclamp, jigs, roles with their cohorts, attribs. What has a name that is there
 // already keeps its id; what the barclamp no longer has is dropped, unless it is bound. The same catalog again changes
-// nothing.
+// nothing. An error is of the kind of its first line, and names everything that is wrong.
 func Import(s *crowbar.Snapshot, c *crowbar.Catalog) ([]crowbar.Change, error) {
-	d := drafted(s)
-	b := c.Barclamp
-	if was := s.BarclampNamed(b.Name); was != nil {
+	d := &importer{draft: drafted(s), c: c}
+	d.importBarclamp()
+	d.importJigs()
+	d.importRoles()
+	d.importAttribs()
+	d.forget()
+	d.attach()
+	if len(d.wrong) == 0 {
+		d.cohorts()
+	}
+	if len(d.wrong) > 0 {
+		return nil, crowbar.Errorf(d.kind, "%s", strings.Join(d.wrong, "\n"))
+	}
+	return d.changes(), nil
+}
+
+// importer is a draft that a catalog is taken into, and what is wrong with that.
+type importer struct {
+	*draft
+	c     *crowbar.Catalog
+	id    crowbar.ID // of the barclamp
+	kind  crowbar.ErrorKind
+	wrong []string
+}
+
+// complain notes what is wrong, with the line of the document where that stands.
+func (d *importer) complain(kind crowbar.ErrorKind, at, format string, a ...any) {
+	text := fmt.Sprintf(format, a...)
+	if line := d.c.Lines[at]; line != "" {
+		text = line + ": " + text
+	}
+	if len(d.wrong) == 0 {
+		d.kind = kind
+	}
+	d.wrong = append(d.wrong, text)
+}
+
+func (d *importer) importBarclamp() {
+	b := d.c.Barclamp
+	if was := d.s.BarclampNamed(b.Name); was != nil {
 		b.ID, b.Stamps = was.ID, was.Stamps
 	} else {
 		b.ID = d.s.Next()
 	}
-	d.keep(&b)
-	for _, j := range c.Jigs {
-		if was := d.s.JigNamed(j.Name); was != nil {
-			j.ID, j.Stamps = was.ID, was.Stamps
+	if parent := d.c.Parent; parent != "" && parent != b.Name {
+		if p := d.s.BarclampNamed(parent); p != nil {
+			b.Parent = p.ID
 		} else {
+			d.complain(crowbar.NotFound, "parent", "import barclamp %q: there is no barclamp %q, its parent: import that first, or take 'parent' away", b.Name, parent)
+		}
+	}
+	d.id = b.ID
+	d.keep(&b)
+}
+
+// importJigs takes the jigs that no other barclamp has brought.
+func (d *importer) importJigs() {
+	for _, j := range d.c.Jigs {
+		was := d.s.JigNamed(j.Name)
+		switch {
+		case was == nil:
 			j.ID = d.s.Next()
+		case d.brought(j.Name) != d.id:
+			continue
+		default:
+			j.ID, j.Stamps = was.ID, was.Stamps
 		}
 		d.keep(&j)
 	}
-	if err := d.importRoles(c, b.ID); err != nil {
-		return nil, err
+}
+
+// brought is the first barclamp whose document has a jig, else the one that is being imported.
+func (d *importer) brought(jig string) crowbar.ID {
+	for b := range d.s.Barclamps() {
+		jigs, _ := b.Document["jigs"].([]any)
+		for _, one := range jigs {
+			if j, ok := one.(crowbar.Data); ok && j["name"] == jig {
+				return b.ID
+			}
+		}
 	}
-	if err := d.importAttribs(c, b.ID); err != nil {
-		return nil, err
-	}
-	if err := d.forget(c, b.ID); err != nil {
-		return nil, err
-	}
-	if err := d.cohorts(); err != nil {
-		return nil, err
-	}
-	return d.changes(), nil
+	return d.id
 }
 
 // keep puts an object if it differs from what is there.
@@ -57,43 +112,46 @@ func same(a, b any) bool {
 	return err == nil && err2 == nil && bytes.Equal(x, y)
 }
 
-func (d *draft) importRoles(c *crowbar.Catalog, barclamp crowbar.ID) error {
-	for _, r := range c.Roles {
-		jig := d.s.JigNamed(r.Jig)
-		if jig == nil {
-			return crowbar.Errorf(crowbar.NotFound, "import role %q: there is no jig %q: add it to 'jigs' or import its barclamp first", r.Name, r.Jig)
+func (d *importer) importRoles() {
+	for _, r := range d.c.Roles {
+		if d.s.JigNamed(r.Jig) == nil && !d.c.Foreign {
+			d.complain(crowbar.NotFound, "jig of "+r.Name, "import role %q: there is no jig %q: add it to 'jigs' or import its barclamp first", r.Name, r.Jig)
 		}
-		if jig.ClientRole != "" && jig.ClientRole != r.Name && !slices.Contains(r.Requires, jig.ClientRole) {
-			r.Requires = append(slices.Clone(r.Requires), jig.ClientRole)
-		}
-		r.Barclamp = barclamp
+		r.Barclamp = d.id
 		if was := d.s.RoleNamed(r.Name); was != nil {
-			if was.Barclamp != barclamp {
-				return crowbar.Errorf(crowbar.Conflict, "import role %q: barclamp %q has a role of this name: rename one", r.Name, d.s.Barclamp(was.Barclamp).Name)
+			if was.Barclamp != d.id {
+				d.complain(crowbar.Conflict, "role "+r.Name, "import role %q: barclamp %q has a role of this name: rename one", r.Name, d.s.Barclamp(was.Barclamp).Name)
+				continue
 			}
 			r.ID, r.Stamps, r.Cohort = was.ID, was.Stamps, was.Cohort
+			for _, name := range was.Attached {
+				if !slices.Contains(r.Requires, name) {
+					r.Requires, r.Attached = append(slices.Clone(r.Requires), name), append(r.Attached, name)
+				}
+			}
 		} else {
 			r.ID = d.s.Next()
 		}
 		d.keep(&r)
 	}
-	return nil
 }
 
-func (d *draft) importAttribs(c *crowbar.Catalog, barclamp crowbar.ID) error {
-	for _, ca := range c.Attribs {
+func (d *importer) importAttribs() {
+	for _, ca := range d.c.Attribs {
 		a := ca.Attrib
-		a.Barclamp = barclamp
+		a.Barclamp = d.id
 		if ca.RoleName != "" {
 			r := d.s.RoleNamed(ca.RoleName)
 			if r == nil {
-				return crowbar.Errorf(crowbar.NotFound, "import attrib %q: there is no role %q", a.Name, ca.RoleName)
+				d.complain(crowbar.NotFound, "attrib "+a.Name, "import attrib %q: there is no role %q", a.Name, ca.RoleName)
+				continue
 			}
 			a.Role = r.ID
 		}
 		if was := d.s.AttribNamed(a.Name); was != nil {
-			if was.Barclamp != barclamp {
-				return crowbar.Errorf(crowbar.Conflict, "import attrib %q: barclamp %q has an attrib of this name: rename one", a.Name, d.s.Barclamp(was.Barclamp).Name)
+			if was.Barclamp != d.id {
+				d.complain(crowbar.Conflict, "attrib "+a.Name, "import attrib %q: barclamp %q has an attrib of this name: rename one", a.Name, d.s.Barclamp(was.Barclamp).Name)
+				continue
 			}
 			a.ID, a.Stamps = was.ID, was.Stamps
 		} else {
@@ -101,29 +159,29 @@ func (d *draft) importAttribs(c *crowbar.Catalog, barclamp crowbar.ID) error {
 		}
 		d.keep(&a)
 	}
-	return nil
 }
 
 // forget drops what the barclamp had and has no more.
-func (d *draft) forget(c *crowbar.Catalog, barclamp crowbar.ID) error {
+func (d *importer) forget() {
 	for a := range d.s.Attribs() {
-		if a.Barclamp == barclamp && !slices.ContainsFunc(c.Attribs, func(n crowbar.CatalogAttrib) bool { return n.Name == a.Name }) {
+		if a.Barclamp == d.id && !slices.ContainsFunc(d.c.Attribs, func(n crowbar.CatalogAttrib) bool { return n.Name == a.Name }) {
 			d.drop(a)
 		}
 	}
 	gone := map[crowbar.ID]*crowbar.Role{}
 	for r := range d.s.Roles() {
-		if r.Barclamp == barclamp && !slices.ContainsFunc(c.Roles, func(n crowbar.Role) bool { return n.Name == r.Name }) {
+		if r.Barclamp == d.id && !slices.ContainsFunc(d.c.Roles, func(n crowbar.Role) bool { return n.Name == r.Name }) {
 			gone[r.ID] = r
 		}
 	}
 	if len(gone) == 0 {
-		return nil
+		return
 	}
 	for nr := range d.s.NodeRoles() {
 		if r := gone[nr.Role]; r != nil {
-			return crowbar.Errorf(crowbar.Conflict, "import barclamp %q: it no longer has role %q, which is bound to %s: unbind it first, or keep the role",
-				c.Barclamp.Name, r.Name, nodeName(d.s, nr.Node))
+			d.complain(crowbar.Conflict, "barclamp", "import barclamp %q: it no longer has role %q, which is bound to %s: unbind it first, or keep the role",
+				d.c.Barclamp.Name, r.Name, nodeName(d.s, nr.Node))
+			return
 		}
 	}
 	for dr := range d.s.DeploymentRoles() {
@@ -134,11 +192,68 @@ func (d *draft) forget(c *crowbar.Catalog, barclamp crowbar.ID) error {
 	for _, r := range gone {
 		d.drop(r)
 	}
-	return nil
+}
+
+// attach works out anew what each role, of whatever barclamp, requires besides what its own entry says: the roles that
+// attach to it, and the client role of its jig. The client role and what that needs itself do without the latter.
+func (d *importer) attach() {
+	extra := map[string][]string{}
+	for r := range d.s.Roles() {
+		for _, target := range r.Attaches {
+			extra[target] = append(extra[target], r.Name)
+			if r.Barclamp == d.id && d.s.RoleNamed(target) == nil {
+				d.complain(crowbar.NotFound, "what attaches "+r.Name, "role %q attaches to role %q, which there is not: mend the name, or import its barclamp first", r.Name, target)
+			}
+		}
+	}
+	for r := range d.s.Roles() {
+		if j := d.s.JigNamed(r.Jig); j != nil && j.ClientRole != "" && !d.entries(j.ClientRole)[r.Name] {
+			extra[r.Name] = append(extra[r.Name], j.ClientRole)
+		}
+	}
+	for _, r := range slices.Collect(d.s.Roles()) {
+		c := *r
+		c.Requires, c.Attached = d.own(r), nil
+		for _, name := range extra[r.Name] {
+			if !slices.Contains(c.Requires, name) {
+				c.Requires, c.Attached = append(slices.Clone(c.Requires), name), append(c.Attached, name)
+			}
+		}
+		d.keep(&c)
+	}
+}
+
+// own is what a role's own entry requires.
+func (d *importer) own(r *crowbar.Role) []string {
+	if len(r.Attached) == 0 {
+		return r.Requires
+	}
+	return slices.DeleteFunc(slices.Clone(r.Requires), func(name string) bool { return slices.Contains(r.Attached, name) })
+}
+
+// entries is a role and all that it needs by its own entry and theirs.
+func (d *importer) entries(name string) map[string]bool {
+	seen := map[string]bool{name: true}
+	for todo := []string{name}; len(todo) > 0; todo = todo[1:] {
+		r := d.s.RoleNamed(todo[0])
+		if r == nil {
+			continue
+		}
+		c := *r
+		c.Requires = d.own(r)
+		parents, _ := parentsOf(d.s, &c)
+		for _, p := range parents {
+			if !seen[p.Name] {
+				seen[p.Name] = true
+				todo = append(todo, p.Name)
+			}
+		}
+	}
+	return seen
 }
 
 // cohorts orders all roles of all barclamps anew.
-func (d *draft) cohorts() error {
+func (d *importer) cohorts() {
 	owner := map[string]string{}
 	for a := range d.s.Attribs() {
 		if r := d.s.Role(a.Role); r != nil {
@@ -147,12 +262,51 @@ func (d *draft) cohorts() error {
 	}
 	ordered, err := order(slices.Collect(d.s.Roles()), owner)
 	if err != nil {
-		return err
+		d.complain(crowbar.KindOf(err), "role "+d.onCircle(), "%v", err)
+		return
 	}
 	for _, r := range ordered {
 		if d.s.Role(r.ID).Cohort != r.Cohort {
 			d.put(r)
 		}
 	}
-	return nil
+}
+
+// onCircle is the first role of the catalog that is on a circle: those are left when all that need nothing, and all that
+// nothing needs, have been taken away.
+func (d *importer) onCircle() string {
+	left := map[string][]string{} // role -> what comes before it
+	for r := range d.s.Roles() {
+		parents, _ := parentsOf(d.s, r)
+		for _, p := range parents {
+			left[r.Name] = append(left[r.Name], p.Name)
+		}
+		for _, after := range r.Preceeds {
+			left[after] = append(left[after], r.Name)
+		}
+	}
+	for size := -1; size != len(left); {
+		size = len(left)
+		needed := map[string]bool{}
+		for name, before := range left {
+			before = slices.DeleteFunc(before, func(p string) bool { return left[p] == nil })
+			if left[name] = before; len(before) == 0 {
+				delete(left, name)
+			}
+			for _, p := range before {
+				needed[p] = true
+			}
+		}
+		for name := range left {
+			if !needed[name] {
+				delete(left, name)
+			}
+		}
+	}
+	for _, r := range d.c.Roles {
+		if left[r.Name] != nil {
+			return r.Name
+		}
+	}
+	return ""
 }
