@@ -400,6 +400,75 @@ func TestFence(t *testing.T) {
 	})
 }
 
+// TestFenceIsAskedAgain: a daemon that was stopped in mid-run, and whose place another one took, changes nothing more.
+func TestFenceIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, memory(), newSite(), "a")
+		r.cluster(1)
+		r.apply = func(ctx context.Context, name string, on role.Target) (role.Result, error) {
+			if name != "base" {
+				return r.write(ctx, name, on)
+			}
+			_, _ = on.Conn.Exec(ctx, jig.Cmd{Argv: []string{"look"}})
+			if err := on.Conn.Put(ctx, "/early", 0o600, strings.NewReader("x")); err != nil {
+				return role.Result{}, err
+			}
+			time.Sleep(10 * time.Second)
+			m := r.machine("n0")
+			for f := range m.fences {
+				m.fences[f] = 99
+			}
+			return role.Result{}, on.Conn.Put(ctx, "/late", 0o600, strings.NewReader("x"))
+		}
+		if !r.until(someError) {
+			t.Fatal("it passed")
+		}
+		if m := r.machine("n0"); m.files["/early"] == "" || m.files["/late"] != "" {
+			t.Error(m.files)
+		}
+	})
+}
+
+// TestARemovalHasNoLook: its first command is fenced like any other.
+func TestARemovalHasNoLook(t *testing.T) {
+	w := &crowbar.Work{NodeRole: crowbar.NodeRole{ID: 7}, Attempt: 1, Remove: true}
+	m := newSite().machine("n0")
+	rec := &recorder{conn: &fakeConn{m: m}, fence: newFence(w, "ssh"), log: &runLog{over: true, out: newTranscript(w)}}
+	r := stopped{func() { m.fences[rec.fence.name] = 99; rec.fence.passed = time.Time{} }}
+	if _, err := apply(t.Context(), r, role.Target{Conn: rec}, true, rec); err == nil || slices.Contains(m.calls, "rm") {
+		t.Errorf("%v, calls %q", err, m.calls)
+	}
+}
+
+// stopped is a role whose daemon is stopped for long before the first command of a removal.
+type stopped struct{ stop func() }
+
+func (s stopped) Describe() role.Info { return role.Info{} }
+
+func (s stopped) Apply(context.Context, role.Target) (role.Result, error) { return role.Result{}, nil }
+
+func (s stopped) Remove(ctx context.Context, on role.Target) error {
+	s.stop()
+	_, err := on.Conn.Exec(ctx, jig.Cmd{Argv: []string{"rm"}})
+	return err
+}
+
+// TestDestructiveKeepsItsWall: what a destructive role gave back is still there when it was not run again.
+func TestDestructiveKeepsItsWall(t *testing.T) {
+	r := newRig(t, memory(), newSite(), "a")
+	wall := crowbar.Data{"disk": "/dev/sda"}
+	w := &crowbar.Work{NodeRole: crowbar.NodeRole{ID: 7, Wall: wall, RunCount: 1}, Again: true}
+	w.Role.Flags.Destructive = true
+	log, err := r.logs.open(7, 2, newTranscript(w))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.close()
+	if o := r.work(t.Context(), w, log); o.Failure != "" || o.Wall["disk"] != "/dev/sda" {
+		t.Errorf("%+v", o)
+	}
+}
+
 // TestFenceScript runs the script itself.
 func TestFenceScript(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "fence")

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
@@ -18,8 +19,12 @@ type fence struct {
 	attempt uint64
 
 	mu     sync.Mutex
-	passed bool
+	passed time.Time
 }
+
+// passFor is how long a fence that was passed stays open: less than a daemon's hold lasts, so that one which was stopped for
+// so long that another took its place asks again.
+const passFor = 2 * time.Second
 
 // newFence is the fence of a run; nil where there is nothing to fence.
 func newFence(w *crowbar.Work, jigName string) *fence {
@@ -46,13 +51,14 @@ printf '%s\n' "$2" >"$dir/$1.new"
 mv -f "$dir/$1.new" "$dir/$1"
 `
 
-// pass asks the node once.
+// pass asks the node, unless it did just now.
 func (f *fence) pass(ctx context.Context, on jig.Conn) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.passed {
+	if time.Since(f.passed) < passFor {
 		return nil
 	}
+	asked := time.Now()
 	exit, err := on.Exec(ctx, jig.Script(fenceScript, f.name, strconv.FormatUint(f.attempt, 10)))
 	switch {
 	case err != nil:
@@ -62,6 +68,6 @@ func (f *fence) pass(ctx context.Context, on jig.Conn) error {
 	case exit.Code != 0:
 		return fmt.Errorf("fence: it ended with %d: %s", exit.Code, strings.TrimSpace(string(exit.Stderr)))
 	}
-	f.passed = true
+	f.passed = asked
 	return nil
 }

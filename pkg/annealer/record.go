@@ -25,8 +25,8 @@ type recorder struct {
 	mu     sync.Mutex
 	conn   jig.Conn
 	redial func(ctx context.Context) (jig.Conn, error) // once, for a kept connection that turns out to be dead; else nil
-	execs  int
-	cut    error // the link broke
+	looked bool                                        // the first command, which changes nothing, has been
+	cut    error                                       // the link broke
 }
 
 func (r *recorder) link() jig.Conn {
@@ -100,8 +100,8 @@ func (r *recorder) pass(ctx context.Context) error {
 // Exec runs a command. The first of a run is a look; from the second on, commands are fenced.
 func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	r.mu.Lock()
-	first := r.execs == 0
-	r.execs++
+	first := !r.looked
+	r.looked = true
 	r.mu.Unlock()
 	do := r.look
 	if !first {

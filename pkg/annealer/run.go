@@ -105,7 +105,7 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 	defer cancel()
 	if w.Role.Flags.Destructive && w.Again && !w.Remove {
 		log.line("the role is destructive and has run here before: nothing is done")
-		return crowbar.Outcome{Status: "destructive: not run again"}
+		return crowbar.Outcome{Status: "destructive: not run again", Wall: w.NodeRole.Wall}
 	}
 	r, err := a.Roles(w.Role.Name)
 	if err != nil {
@@ -156,7 +156,7 @@ func wellDone(w *crowbar.Work, res role.Result) crowbar.Outcome {
 	return o
 }
 
-// apply calls the role; a panic is a failure like any other. A removal is fenced before its first step: it has no first
+// apply calls the role; a panic is a failure like any other. A removal is fenced from its first step on: it has no first
 // look that changes nothing.
 func apply(ctx context.Context, r role.Role, on role.Target, remove bool, rec *recorder) (res role.Result, err error) {
 	defer func() {
@@ -172,6 +172,7 @@ func apply(ctx context.Context, r role.Role, on role.Target, remove bool, rec *r
 		on.Logf("the role has no removal: it leaves the node as it is")
 		return res, nil
 	}
+	rec.looked = true
 	if err := rec.pass(ctx); err != nil {
 		return res, err
 	}

@@ -76,7 +76,10 @@ func (d *draft) commit(nr *crowbar.NodeRole) {
 		poke = poke || !same(nr.Committed, nr.Proposed)
 		d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Committed, nr.Proposed = nr.Proposed, nil })
 	}
-	if poke && nr.State != crowbar.Transition {
+	switch {
+	case poke && nr.State == crowbar.Transition:
+		d.outdate(nr.ID)
+	case poke:
 		d.rest(nr.ID)
 	}
 }
@@ -95,7 +98,7 @@ func (d *draft) pokeWanting(attribs map[crowbar.ID]bool, which func(*crowbar.Nod
 	}
 	var poked []*crowbar.NodeRole
 	for nr := range d.s.NodeRoles() {
-		if sees[nr.Role] && nr.State == crowbar.Active && which(nr) {
+		if sees[nr.Role] && saw(nr) && which(nr) {
 			poked = append(poked, nr)
 		}
 	}
@@ -104,12 +107,17 @@ func (d *draft) pokeWanting(attribs map[crowbar.ID]bool, which func(*crowbar.Nod
 	}
 }
 
+// saw says that a node-role was given values, and must see others again.
+func saw(nr *crowbar.NodeRole) bool {
+	return nr.State == crowbar.Active || nr.State == crowbar.Transition
+}
+
 // Poke makes what sees an attrib of a node run again after the attrib was set on the node. Values of a deployment_role or
 // node_role need no poke: Commit sees to them.
 func Poke(s *crowbar.Snapshot, node crowbar.ID, attrib *crowbar.Attrib) []crowbar.Change {
 	d := drafted(s)
 	for _, nr := range s.NodeRolesOn(node) {
-		if r := s.Role(nr.Role); r != nil && nr.State == crowbar.Active && (nr.Role == attrib.Role || slices.Contains(r.Wants, attrib.Name)) {
+		if r := s.Role(nr.Role); r != nil && saw(nr) && (nr.Role == attrib.Role || slices.Contains(r.Wants, attrib.Name)) {
 			d.deactivate(nr.ID)
 		}
 	}

@@ -59,7 +59,7 @@ func Begin(s *crowbar.Snapshot, id crowbar.ID, owner string) ([]crowbar.Change, 
 	d := drafted(s)
 	run := &crowbar.Run{ID: s.Next(), NodeRole: id, Node: nr.Node, Role: nr.Role, Deployment: nr.Deployment, Attempt: nr.Attempt + 1, Remove: nr.Removing}
 	d.edit(id, func(nr *crowbar.NodeRole) {
-		nr.State, nr.Status, nr.Owner, nr.Attempt, nr.Run = crowbar.Transition, "", owner, run.Attempt, run.ID
+		nr.State, nr.Status, nr.Owner, nr.Attempt, nr.Run, nr.Stale = crowbar.Transition, "", owner, run.Attempt, run.ID, false
 	})
 	d.put(run)
 	if dr := s.DeploymentRoleOf(nr.Deployment, nr.Role); dr != nil && !nr.Removing && gone(s, dr.First) {
@@ -128,14 +128,15 @@ func (d *draft) closeRun(nr *crowbar.NodeRole, o crowbar.Outcome) bool {
 	return run.Remove
 }
 
-// applied is a run that ended well: ACTIVE, unless the node went away or a parent must run first after all.
+// applied is a run that ended well: ACTIVE, unless the node went away, a parent must run first after all, or what the run
+// was given has changed meanwhile.
 func (d *draft) applied(was *crowbar.NodeRole, o crowbar.Outcome) {
 	news := was.RunCount == 0 || !same(was.Wall, o.Wall)
 	nr := d.edit(was.ID, func(nr *crowbar.NodeRole) {
 		nr.State, nr.Status, nr.Failure, nr.Owner = crowbar.Active, o.Status, "", ""
-		nr.Wall, nr.RunCount = o.Wall, nr.RunCount+1
+		nr.Wall, nr.RunCount, nr.Stale = o.Wall, nr.RunCount+1, false
 	})
-	if d.unfounded(nr) {
+	if was.Stale || d.unfounded(nr) {
 		d.rest(nr.ID)
 	}
 	d.wake(nr.ID, news)

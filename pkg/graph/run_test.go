@@ -156,6 +156,49 @@ func TestAChangedWallIsSeenByChildren(t *testing.T) {
 	w.want(w.states("minion"), "minion@d:todo")
 }
 
+func TestWhatChangesDuringARunIsSeen(t *testing.T) {
+	for what, change := range map[string]func(*world){
+		"a parent's wall": func(w *world) {
+			w.apply(Retry(w.s, w.at("master@a").ID))
+			w.begin("master@a")
+			w.finish("master@a", crowbar.Outcome{Wall: crowbar.Data{"x": "y"}})
+		},
+		"a peer of a parent that went": func(w *world) {
+			w.apply(Unbind(w.s, w.at("master@a").ID))
+			w.run("master@a")
+		},
+		"a node that went and came back": func(w *world) {
+			w.apply(Alive(w.s, w.node("d"), false))
+			w.apply(Alive(w.s, w.node("d"), true))
+		},
+		"what is said of it": func(w *world) {
+			nr := *w.at("minion@d")
+			nr.Proposed = crowbar.Data{"x": 1.0}
+			w.apply([]crowbar.Change{{Put: &nr}}, nil)
+			w.commit()
+		},
+		"a value of its node": func(w *world) {
+			w.apply(Poke(w.s, w.node("d"), &crowbar.Attrib{Role: w.at("minion@d").Role}), nil)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := three(t)
+			w.settle()
+			w.apply(Retry(w.s, w.at("minion@d").ID))
+			nr := w.begin("minion@d")
+			change(w)
+			if w.at("minion@d").State == crowbar.Transition {
+				w.finish("minion@d", crowbar.Outcome{})
+			}
+			w.settle()
+			w.want(w.states("minion"), "minion@d:active")
+			if got := w.at("minion@d"); got.Attempt == nr.Attempt || got.Stale {
+				t.Errorf("attempt %d after %d, stale %v", got.Attempt, nr.Attempt, got.Stale)
+			}
+		})
+	}
+}
+
 func TestARerunReachesWhatIsRunning(t *testing.T) {
 	w := three(t)
 	w.settle()

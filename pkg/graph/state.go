@@ -82,21 +82,35 @@ func (d *draft) fail(id crowbar.ID, status, failure string) {
 }
 
 // wake lets the BLOCKED children go whose parents are all active; again makes ACTIVE children run once more, because there
-// is something new for them to see.
+// is something new for them to see. One that runs now saw the old.
 func (d *draft) wake(id crowbar.ID, again bool) {
 	for _, c := range d.s.Children(id) {
 		switch {
 		case c.Removing:
+		case again && c.State == crowbar.Transition:
+			d.outdate(c.ID)
 		case c.State == crowbar.Blocked && ready(d.s, c), again && c.State == crowbar.Active:
 			d.rest(c.ID)
 		}
 	}
 }
 
-// deactivate makes a node-role wait for another run, whatever it was, unless it is proposed or running.
+// deactivate makes a node-role wait for another run, whatever it was, unless it is proposed; one that runs waits when it has
+// ended.
 func (d *draft) deactivate(id crowbar.ID) {
-	if nr := d.s.NodeRole(id); nr.State != crowbar.Proposed && nr.State != crowbar.Transition {
+	switch d.s.NodeRole(id).State {
+	case crowbar.Proposed:
+	case crowbar.Transition:
+		d.outdate(id)
+	default:
 		d.rest(id)
+	}
+}
+
+// outdate notes that something changed which a run under way was given as it was before: it runs once more.
+func (d *draft) outdate(id crowbar.ID) {
+	if !d.s.NodeRole(id).Stale {
+		d.edit(id, func(nr *crowbar.NodeRole) { nr.Stale = true })
 	}
 }
 

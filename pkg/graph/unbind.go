@@ -99,11 +99,14 @@ func (d *draft) vanish(nr *crowbar.NodeRole) {
 	}
 }
 
-// seeLoss lets go a child that waited for the one that is gone, and makes an active one run again if that one had run.
+// seeLoss lets go a child that waited for the one that is gone, and makes one that saw it run again if that one had run.
 func (d *draft) seeLoss(id crowbar.ID, ran bool) {
 	c := d.s.NodeRole(id)
 	if c == nil || c.Removing {
 		return
+	}
+	if c.State == crowbar.Transition && ran {
+		d.outdate(id)
 	}
 	if c.State == crowbar.Blocked && ready(d.s, c) || c.State == crowbar.Active && ran {
 		d.rest(id)
