@@ -4,6 +4,7 @@ package barclamp
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -111,7 +112,7 @@ type parser struct {
 func (p *parser) file(f File) {
 	var root yaml.Node
 	decoder := yaml.NewDecoder(strings.NewReader(string(f.Data)))
-	if err := decoder.Decode(&root); err != nil && err.Error() != "EOF" {
+	if err := decoder.Decode(&root); err != nil && err != io.EOF {
 		p.complaints = append(p.complaints, notYAML(f, err))
 		return
 	}
@@ -124,7 +125,7 @@ func (p *parser) file(f File) {
 	switch err := decoder.Decode(&more); {
 	case err == nil && len(more.Content) > 0 && more.Content[0].ShortTag() != "!!null":
 		p.complain(more.Content[0], "a second document starts here: put it into a file of its own, below barclamps/")
-	case err != nil && err.Error() != "EOF":
+	case err != nil && err != io.EOF:
 		p.complaints = append(p.complaints, notYAML(f, err))
 	}
 }

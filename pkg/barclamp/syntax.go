@@ -3,6 +3,8 @@ package barclamp
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"sort"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -16,34 +18,44 @@ func notYAML(f File, err error) Complaint {
 	if n, _ := fmt.Sscanf(text, "line %d:", &line); n == 1 {
 		_, text, _ = strings.Cut(text, ": ")
 	}
-	if found, ok := breaksAt(f.Data); ok {
+	if found, ok := breaksAt(f.Data, err); ok {
 		line = found
 	}
 	return Complaint{f.Path, line, "not YAML: " + text + ": mend the indentation or quoting there"}
 }
 
-// breaksAt is the line after the longest run of first lines that is YAML.
-func breaksAt(data []byte) (int, bool) {
+// breaksAt is the line after the longest run of first lines that is YAML. Yaml reads a text from its start and stops at
+// the mistake, so that from some line on each run of first lines has the very same error: the search goes back from there.
+func breaksAt(data []byte, whole error) (int, bool) {
 	lines := bytes.SplitAfter(data, []byte("\n"))
-	budget, end := 4<<20, len(data)
-	for k := len(lines) - 1; k >= 0; k-- {
-		end -= len(lines[k])
-		if budget -= end; budget < 0 {
+	ends := make([]int, len(lines)+1) // of each run of first lines
+	for i, l := range lines {
+		ends[i+1] = ends[i] + len(l)
+	}
+	stop := sort.Search(len(lines), func(k int) bool {
+		err := read(data[:ends[k]])
+		return err != nil && err.Error() == whole.Error()
+	})
+	budget := 1 << 20
+	for k := min(stop, len(lines)-1); k >= 0; k-- {
+		if budget -= ends[k]; budget < 0 {
 			return 0, false
 		}
-		if readable(data[:end]) {
+		if read(data[:ends[k]]) == nil {
 			return k + 1, true
 		}
 	}
 	return 0, false
 }
 
-func readable(data []byte) bool {
+func read(data []byte) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for {
 		var n yaml.Node
-		if err := decoder.Decode(&n); err != nil {
-			return err.Error() == "EOF"
+		if err := decoder.Decode(&n); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
 		}
 	}
 }

@@ -160,7 +160,7 @@ func (p *parser) name(into *string) func(*yaml.Node) {
 
 func (p *parser) list(into *[]string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
-		p.each(n, "this", func(e *yaml.Node) {
+		p.each(n, "this value", func(e *yaml.Node) {
 			if e.Kind != yaml.ScalarNode || e.Value == "" {
 				p.complain(e, "a text is wanted here: write one value")
 				return
@@ -173,7 +173,7 @@ func (p *parser) list(into *[]string) func(*yaml.Node) {
 // names is a list of names, each once.
 func (p *parser) names(into *[]string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
-		p.each(n, "this", func(e *yaml.Node) {
+		p.each(n, "this value", func(e *yaml.Node) {
 			var name string
 			if p.name(&name)(e); name != "" && !slices.Contains(*into, name) {
 				*into = append(*into, name)
