@@ -26,7 +26,7 @@ func (l *Lab) Down(ctx context.Context, purge bool) error {
 	if err := l.Sweep(ctx); err != nil {
 		return err
 	}
-	if err := restoreSysctls(rec, "/proc/sys"); err != nil {
+	if err := errors.Join(restoreSysctls(rec, "/proc/sys"), l.unclaim()); err != nil {
 		return err
 	}
 	var errs []error

@@ -49,13 +49,13 @@ func newSite(t *testing.T, nodes int) *site {
 	s := &site{t: t, dir: filepath.Join(root, ".lab-e2e"), bin: filepath.Join(root, "bin")}
 	s.args = []string{"lab", "up", "--dir", s.dir, "--name", "kcclus", "--network", network, "--count", strconv.Itoa(nodes), "--masters", "3", "--artifact-cache", filepath.Join(cache, "artifacts"), "--image-cache", filepath.Join(cache, "images")}
 	s.config = filepath.Join(s.dir, "daemon", "admin.json")
-	s.must("lab", "down", "--dir", s.dir)
+	s.must("lab", "down", "--dir", s.dir, "--name", "kcclus", "--network", network)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("daemon's log:\n%s", tail(filepath.Join(s.dir, "daemon.log"), 60))
 		}
 		if os.Getenv("KUBECLAMP_KEEP") == "" {
-			s.must("lab", "down", "--dir", s.dir)
+			s.must("lab", "down", "--dir", s.dir, "--name", "kcclus", "--network", network)
 		}
 	})
 	return s
