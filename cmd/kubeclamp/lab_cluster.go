@@ -113,6 +113,9 @@ func (a *app) labUp(cmd *cobra.Command, l *lab.Lab, f *labClusterFlags) error {
 	if f.masters%2 == 0 || f.masters < 1 || f.masters > len(inv.Nodes) {
 		return usage("--masters %d: an odd number (a majority of etcd members has to survive), at most the number of nodes, %d", f.masters, len(inv.Nodes))
 	}
+	if err := aloneWithProxy(l); err != nil {
+		return err
+	}
 	doc := labCluster(inv, l.Network(), f.masters)
 	for _, s := range f.attribs {
 		name, value, ok := strings.Cut(s, "=")
@@ -134,6 +137,20 @@ func (a *app) labUp(cmd *cobra.Command, l *lab.Lab, f *labClusterFlags) error {
 	}
 	cmd.Printf("\nto look around: export KUBECLAMP_CONFIG=%s; kubeclamp status\n", d.admin())
 	return labProof(cmd, l, c, doc)
+}
+
+// aloneWithProxy refuses while another lab has a cluster: each would set up the one proxy of this machine for its own nodes.
+func aloneWithProxy(l *lab.Lab) error {
+	others, err := l.Neighbours()
+	if err != nil {
+		return err
+	}
+	for _, dir := range others {
+		if (labDaemon{dir: dir}).pid() != 0 {
+			return crowbar.Errorf(crowbar.Conflict, "the lab in %s has a cluster, and this machine has one proxy for one cluster's nodes: take that down first (kubeclamp lab down --dir %s), or make nodes alone (--nodes-only)", dir, dir)
+		}
+	}
+	return nil
 }
 
 // stopLabCluster ends what the cluster has on this machine outside the nodes: the daemon, and the proxy of the admin host.

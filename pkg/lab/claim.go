@@ -39,3 +39,23 @@ func (l *Lab) unclaim() error {
 	}
 	return nil
 }
+
+// Neighbours is the folders of the other labs that are up on this machine.
+func (l *Lab) Neighbours() ([]string, error) {
+	files, err := filepath.Glob("/run/kubeclamp-lab-*")
+	if err != nil {
+		return nil, err
+	}
+	var dirs []string
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		dir, name := strings.TrimSpace(string(b)), strings.TrimPrefix(filepath.Base(f), "kubeclamp-lab-")
+		if dir != l.cfg.Dir && dirExists(dir) && netnsExists(name) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs, nil
+}
