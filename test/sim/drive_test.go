@@ -1,0 +1,452 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/graph"
+)
+
+// drive is who uses the daemons: people, and what happens to machines.
+type drive struct {
+	*world
+	catalog *crowbar.Catalog
+	now     *daemon
+	past    []*daemon // frozen or dead
+	nodes   int
+}
+
+// live lives through a whole history and judges it.
+func (w *world) live() {
+	d := &drive{world: w}
+	d.catalog = w.catalog()
+	defer func() {
+		for _, old := range append(d.past, d.now) {
+			if old != nil {
+				old.thaw(0)
+				old.kill("it is over")
+				<-old.over
+			}
+		}
+	}()
+	d.daemon()
+	d.found()
+	for range 10 + w.rng.IntN(70) {
+		time.Sleep(time.Duration(w.rng.IntN(2_500_000_000)))
+		if w.spoiled() {
+			return
+		}
+		d.event()
+	}
+	d.settle()
+	if w.spoiled() {
+		return
+	}
+	w.judge()
+	d.again()
+}
+
+// wishes lives through a history of wishes alone: nobody's answer depends on what has run so far.
+func (w *world) wishes() {
+	d := &drive{world: w, catalog: w.catalog()}
+	w.calm.Store(true)
+	defer func() { d.now.cancel(); <-d.now.over }()
+	d.found()
+	for range 5 + w.rng.IntN(25) {
+		time.Sleep(time.Duration(w.rng.IntN(2_500_000_000)))
+		[]func(){d.bind, d.bind, d.commit, d.commit, d.set, d.set, d.rerun, d.create}[w.rng.IntN(8)]()
+	}
+	time.Sleep(time.Minute)
+	w.mild.Store(false)
+	d.rest()
+	w.judge()
+}
+
+// outcome is what has been made of everything.
+func (w *world) outcome() string {
+	var out []string
+	s := w.mem.View()
+	for nr := range s.NodeRoles() {
+		out = append(out, fmt.Sprintf("%s %v", label(s, nr), nr.Wall["v"]))
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n")
+}
+
+// daemon gives the one that works, starting it if need be.
+func (d *drive) daemon() *daemon {
+	for d.now == nil || !d.now.up.Load() {
+		if d.now != nil {
+			d.past = append(d.past, d.now)
+			time.Sleep(time.Duration(200+d.rng.IntN(3000)) * time.Millisecond)
+		}
+		d.now, _ = d.start(d.catalog)
+	}
+	return d.now
+}
+
+// found makes deployments and nodes, and binds some roles.
+func (d *drive) found() {
+	for _, name := range []string{"k", "sub"} {
+		for d.mem.View().DeploymentNamed(name) == nil {
+			parent := crowbar.ID(0)
+			if k := d.mem.View().DeploymentNamed("k"); k != nil {
+				parent = k.ID
+			}
+			_, err := d.daemon().CreateDeployment(d.now.ctx, name, "", parent)
+			d.told("create deployment", err)
+		}
+	}
+	for range 2 + d.rng.IntN(4) {
+		d.create()
+	}
+	for range 2 + d.rng.IntN(6) {
+		d.bind()
+	}
+	d.commit()
+}
+
+// told looks at a verb's answer: yes, no, or nobody knows.
+func (d *drive) told(what string, err error) (yes, no bool) {
+	if err == nil {
+		d.note("%s: yes", what)
+		return true, false
+	}
+	k := crowbar.KindOf(err)
+	refused := k == crowbar.Conflict || k == crowbar.NotFound || k == crowbar.Invalid
+	if k == crowbar.Internal && !d.now.dead.Load() {
+		d.wrong("%s: %s", what, err)
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	d.note("%s: refused %v: %s", what, refused, text)
+	return false, refused
+}
+
+func pick[T any](d *drive, from []T) (one T, ok bool) {
+	if len(from) == 0 {
+		return one, false
+	}
+	return from[d.rng.IntN(len(from))], true
+}
+
+func (d *drive) servers() []*crowbar.Node {
+	return slices.DeleteFunc(slices.Collect(d.mem.View().Nodes()), func(n *crowbar.Node) bool { return n.System })
+}
+
+func (d *drive) deployment() *crowbar.Deployment {
+	return d.mem.View().DeploymentNamed([]string{"k", "k", "sub"}[d.rng.IntN(3)])
+}
+
+// event is one thing that happens.
+func (d *drive) event() {
+	e := d.daemon()
+	var all []func()
+	for _, c := range []struct {
+		times int
+		do    func()
+	}{{5, d.bind}, {4, d.commit}, {4, d.set}, {3, d.unbind}, {3, d.retry}, {3, d.alive}, {2, d.rerun}, {2, d.pause}, {2, d.reboot}, {1, d.propose},
+		{1, d.create}, {1, d.delete}, {1, d.freeze}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
+		for range c.times {
+			all = append(all, c.do)
+		}
+	}
+	all[d.rng.IntN(len(all))]()
+}
+
+func (d *drive) create() {
+	d.nodes++
+	dep := d.deployment()
+	n := crowbar.Node{Name: fmt.Sprintf("n%d", d.nodes), Address: fmt.Sprintf("10.0.0.%d", d.nodes), Alive: true, Available: true, Deployment: dep.ID}
+	_, err := d.daemon().CreateNode(d.now.ctx, n)
+	if yes, _ := d.told("create "+n.Name, err); yes && d.mem.View().NodeNamed(n.Name) == nil {
+		d.wrong("node %s was made, and is not there", n.Name)
+	}
+}
+
+func (d *drive) bind() {
+	n, ok := pick(d, d.servers())
+	r, _ := pick(d, slices.Collect(d.mem.View().Roles()))
+	if !ok {
+		return
+	}
+	at := r.Name + "@" + n.Short()
+	dep := d.mem.View().Deployment(n.Deployment)
+	if r.Flags.Service {
+		at = r.Name + "@" + dep.Name + "-phantom"
+	}
+	before := d.mem.View()
+	_, err := d.daemon().Bind(d.now.ctx, r.ID, n.ID, dep.ID)
+	yes, no := d.told("bind "+at, err)
+	if no {
+		return
+	}
+	d.learn(before, at, yes)
+}
+
+// learn takes in what a binding or its end is known to have done.
+func (d *drive) learn(before *crowbar.Snapshot, asked string, yes bool) {
+	after := d.mem.View()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, known := d.sure[asked]; !known {
+		d.sure[asked] = maybe
+	}
+	for at := range d.sure {
+		had, has := find(before, at), find(after, at)
+		stays := has != nil && !has.Removing
+		switch {
+		case !yes && (had != nil && !had.Removing) != stays:
+			d.sure[at] = maybe
+		case yes && stays && (at == asked || d.sure[at] == maybe || had == nil):
+			d.sure[at] = bound
+		case yes && !stays:
+			d.sure[at] = unbound
+		}
+	}
+}
+
+func (d *drive) unbind() {
+	nr, ok := pick(d, slices.Collect(d.mem.View().NodeRoles()))
+	if !ok {
+		return
+	}
+	before := d.mem.View()
+	at := label(before, nr)
+	err := d.daemon().Unbind(d.now.ctx, nr.ID)
+	yes, no := d.told("unbind "+at, err)
+	if no {
+		return
+	}
+	if now := d.mem.View().NodeRole(nr.ID); yes && now != nil && !now.Removing {
+		d.wrong("%s was unbound, and stays", at)
+	}
+	d.learn(before, at, yes)
+}
+
+func (d *drive) commit() {
+	dep := d.deployment()
+	d.told("commit "+dep.Name, d.daemon().Commit(d.now.ctx, dep.ID))
+}
+
+func (d *drive) propose() {
+	dep := d.deployment()
+	d.told("propose "+dep.Name, d.daemon().Propose(d.now.ctx, dep.ID))
+}
+
+func (d *drive) rerun() {
+	dep := d.deployment()
+	d.told("rerun "+dep.Name, d.daemon().Rerun(d.now.ctx, dep.ID))
+}
+
+func (d *drive) pause() {
+	dep := d.deployment()
+	to := !dep.Paused
+	yes, _ := d.told(fmt.Sprintf("pause %s %v", dep.Name, to), d.daemon().Pause(d.now.ctx, dep.ID, to))
+	if yes && d.mem.View().Deployment(dep.ID).Paused != to {
+		d.wrong("%s was paused %v, and is not", dep.Name, to)
+	}
+}
+
+func (d *drive) retry() {
+	failed := slices.DeleteFunc(slices.Collect(d.mem.View().NodeRoles()), func(nr *crowbar.NodeRole) bool { return nr.State != crowbar.Error })
+	if nr, ok := pick(d, failed); ok {
+		d.told("retry "+label(d.mem.View(), nr), d.daemon().Retry(d.now.ctx, nr.ID))
+	}
+}
+
+// alive is a node that dies, or that comes back; sometimes nobody notices for a while.
+func (d *drive) alive() {
+	n, ok := pick(d, d.servers())
+	if !ok {
+		return
+	}
+	to := !n.Alive
+	if d.rng.IntN(2) == 0 {
+		d.machine(n.Short()).set(!to)
+	}
+	d.told(fmt.Sprintf("alive %s %v", n.Name, to), d.daemon().SetAlive(d.now.ctx, n.ID, to))
+}
+
+// reboot is a link that is gone for a while.
+func (d *drive) reboot() {
+	if n, ok := pick(d, d.servers()); ok {
+		m := d.machine(n.Short())
+		d.note("the link to %s is cut", m.name)
+		m.set(true)
+		time.AfterFunc(time.Duration(d.rng.IntN(4000))*time.Millisecond, func() { m.set(false) })
+	}
+}
+
+// set sets an attrib of a deployment, or of a node.
+func (d *drive) set() {
+	v := float64(d.rng.IntN(5))
+	if d.rng.IntN(2) == 0 {
+		if n, ok := pick(d, d.servers()); ok {
+			yes, no := d.told(fmt.Sprintf("set zone of %s to %v", n.Name, v), d.daemon().Set(d.now.ctx, crowbar.KindNode, n.ID, "zone", v))
+			d.valued("zone@"+n.Name, v, yes, no)
+		}
+		return
+	}
+	r, _ := pick(d, slices.Collect(d.mem.View().Roles()))
+	dep := d.mem.View().DeploymentNamed("k")
+	yes, no := d.told(fmt.Sprintf("set of-%s to %v", r.Name, v), d.daemon().Set(d.now.ctx, crowbar.KindDeployment, dep.ID, "of-"+r.Name, v))
+	d.valued("of-"+r.Name, v, yes, no)
+}
+
+func (d *drive) valued(what string, v any, yes, no bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case yes:
+		d.values[what] = []any{v}
+	case !no:
+		if len(d.values[what]) == 0 {
+			d.values[what] = []any{0.0}
+		}
+		d.values[what] = append(d.values[what], v)
+	}
+}
+
+// valueOf is an attrib at the end; false if its carrier is gone.
+func valueOf(s *crowbar.Snapshot, what string) (any, bool) {
+	name, node, _ := strings.Cut(what, "@")
+	if node != "" {
+		n := s.NodeNamed(node)
+		if n == nil {
+			return nil, false
+		}
+		if v, ok := crowbar.Dig(n.Hint, name); ok {
+			return v, true
+		}
+		return 0.0, true
+	}
+	r := s.RoleNamed(strings.TrimPrefix(name, "of-"))
+	dr := s.DeploymentRoleOf(s.DeploymentNamed("k").ID, r.ID)
+	if dr == nil {
+		return 0.0, true
+	}
+	if v, ok := crowbar.Dig(dr.Committed, name); ok {
+		return v, true
+	}
+	return 0.0, true
+}
+
+// delete takes a node out; a dead one is forgotten.
+func (d *drive) delete() {
+	n, ok := pick(d, d.servers())
+	if !ok || len(d.servers()) < 2 {
+		return
+	}
+	before := d.mem.View()
+	yes, no := d.told(fmt.Sprintf("delete %s, force %v", n.Name, !n.Alive), d.daemon().DeleteNode(d.now.ctx, n.ID, !n.Alive))
+	if no {
+		return
+	}
+	if now := d.mem.View().Node(n.ID); yes && now != nil && !now.Removing {
+		d.wrong("%s was deleted, and stays", n.Name)
+	}
+	for nr := range before.NodeRoles() {
+		if nr.Node == n.ID {
+			d.learn(before, label(before, nr), yes)
+		}
+	}
+}
+
+// freeze stops the daemon for so long that another one takes its place; then it wakes.
+func (d *drive) freeze() {
+	old := d.now
+	d.note("%s is frozen", old.name)
+	old.freeze()
+	time.AfterFunc(time.Duration(6000+d.rng.IntN(10000))*time.Millisecond, func() {
+		d.note("%s wakes", old.name)
+		old.thaw(time.Duration(d.dice(2000, "notice", old.name)) * time.Millisecond)
+	})
+	time.Sleep(5 * time.Second) // the hold's time to live
+	d.past = append(d.past, old)
+	d.now = nil
+	d.daemon()
+}
+
+// settle ends all faults and waits until everything is active.
+func (d *drive) settle() {
+	d.calm.Store(true)
+	d.note("all faults end")
+	for n := range d.mem.View().Nodes() {
+		d.machine(n.Short()).set(false)
+	}
+	time.Sleep(30 * time.Second) // what was frozen is awake, links are back
+	d.rest()
+}
+
+func (d *drive) rest() {
+	for range 300 {
+		e := d.daemon()
+		s := d.mem.View()
+		for n := range s.Nodes() {
+			if !n.Alive {
+				d.told("alive "+n.Name, e.SetAlive(e.ctx, n.ID, true))
+			}
+		}
+		for dep := range s.Deployments() {
+			if dep.Paused {
+				d.told("resume "+dep.Name, e.Pause(e.ctx, dep.ID, false))
+			}
+			if !dep.System {
+				d.told("commit "+dep.Name, e.Commit(e.ctx, dep.ID))
+			}
+		}
+		for nr := range s.NodeRoles() {
+			if nr.State == crowbar.Error {
+				d.told("retry "+label(s, nr), e.Retry(e.ctx, nr.ID))
+			}
+		}
+		time.Sleep(time.Minute)
+		if d.spoiled() || allActive(d.mem.View()) {
+			return
+		}
+	}
+	s := d.mem.View()
+	for nr := range s.NodeRoles() {
+		if nr.State != crowbar.Active {
+			d.wrong("%s does not converge, it is %s: %s", label(s, nr), nr.State, graph.Why(s, nr.ID))
+		}
+	}
+}
+
+func allActive(s *crowbar.Snapshot) bool {
+	for nr := range s.NodeRoles() {
+		if nr.State != crowbar.Active || nr.Removing {
+			return false
+		}
+	}
+	for n := range s.Nodes() {
+		if n.Removing {
+			return false
+		}
+	}
+	return true
+}
+
+// again runs everything once more: nothing may change.
+func (d *drive) again() {
+	runs := map[crowbar.ID]bool{}
+	for run := range d.mem.View().Runs() {
+		runs[run.ID] = true
+	}
+	for _, name := range []string{"k", "sub"} {
+		e := d.daemon()
+		d.told("rerun", e.Rerun(e.ctx, d.mem.View().DeploymentNamed(name).ID))
+	}
+	d.rest()
+	for run := range d.mem.View().Runs() {
+		if !runs[run.ID] && run.Outcome != "unchanged" {
+			d.wrong("run %d of %s in a rerun of what has converged: %s", run.ID, label(d.mem.View(), d.mem.View().NodeRole(run.NodeRole)), run.Outcome)
+		}
+	}
+	if !d.spoiled() {
+		d.judge()
+	}
+}

@@ -1,0 +1,230 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/kubeclamp/kubeclamp/pkg/attrib"
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// moved looks at one commit, in the order in which they are made.
+func (w *world) moved(before, after *crowbar.Snapshot, by *daemon) {
+	running := map[crowbar.ID]*crowbar.NodeRole{}
+	held := map[[2]string]int{}
+	for nr := range after.NodeRoles() {
+		was := before.NodeRole(nr.ID)
+		w.node(after, nr, running, held)
+		w.step(before, after, was, nr, by)
+	}
+	for nr := range before.NodeRoles() {
+		if after.NodeRole(nr.ID) != nil {
+			continue
+		}
+		w.note("%s: %s is gone", by.name, label(before, nr))
+		w.mu.Lock()
+		w.gone[nr.ID] = true
+		w.mu.Unlock()
+		if nr.State == crowbar.Transition {
+			w.end(nr)
+		}
+	}
+}
+
+// node looks at what must hold of a node-role in every state.
+func (w *world) node(s *crowbar.Snapshot, nr *crowbar.NodeRole, running map[crowbar.ID]*crowbar.NodeRole, held map[[2]string]int) {
+	free := true
+	for _, l := range nr.Parents {
+		p := s.NodeRole(l.ID)
+		if p == nil {
+			w.wrong("%s has a parent that is gone", label(s, nr))
+			return
+		}
+		if p.Cohort >= nr.Cohort {
+			w.wrong("%s has cohort %d, its parent %s %d", label(s, nr), nr.Cohort, label(s, p), p.Cohort)
+		}
+		free = free && mayPass(p, nr)
+	}
+	switch {
+	case nr.State == crowbar.Todo && !nr.Removing && !free:
+		w.wrong("%s is todo before its parents are active: %s", label(s, nr), states(s))
+	case nr.State == crowbar.Blocked && free:
+		w.wrong("%s is blocked by nothing: %s", label(s, nr), states(s))
+	case nr.State == crowbar.Active && s.Node(nr.Node) != nil && !s.Node(nr.Node).Alive:
+		w.wrong("%s is active on a node that is not alive", label(s, nr))
+	case (nr.State == crowbar.Transition) != (nr.Owner != ""):
+		w.wrong("%s is %s and its owner is %q", label(s, nr), nr.State, nr.Owner)
+	}
+	if nr.State != crowbar.Transition {
+		return
+	}
+	if other := running[nr.Node]; other != nil {
+		w.wrong("%s and %s run on one node", label(s, other), label(s, nr))
+	}
+	running[nr.Node] = nr
+	for _, e := range s.Role(nr.Role).Exclusive {
+		k := [2]string{nr.Deployment.String(), e.Name}
+		if held[k]++; held[k] > e.Limit {
+			w.wrong("%d run under %s, whose limit is %d: %s", held[k], e.Name, e.Limit, states(s))
+		}
+	}
+}
+
+// mayPass says that a parent does not keep a child waiting: it is active, on its way out, or was bound after the child and
+// is still only proposed.
+func mayPass(parent, child *crowbar.NodeRole) bool {
+	return parent.State == crowbar.Active || parent.Removing || parent.State == crowbar.Proposed && parent.ID > child.ID && parent.RunCount == 0
+}
+
+// step looks at what happened to a node-role in one commit.
+func (w *world) step(before, after *crowbar.Snapshot, was, nr *crowbar.NodeRole, by *daemon) {
+	if was == nil {
+		w.note("%s: %s is new, %s", by.name, label(after, nr), nr.State)
+		if nr.ID < before.Next() {
+			w.wrong("%s has the id %d, which was used before", label(after, nr), nr.ID)
+		}
+		return
+	}
+	if was.State != nr.State || was.Removing != nr.Removing {
+		w.note("%s: %s goes from %s to %s, removing %v %s", by.name, label(after, nr), was.State, nr.State, nr.Removing, nr.Status)
+	}
+	if nr.Attempt < was.Attempt || nr.RunCount < was.RunCount {
+		w.wrong("%s counts backwards", label(after, nr))
+	}
+	began := nr.State == crowbar.Transition && (was.State != crowbar.Transition || was.Attempt != nr.Attempt)
+	if was.State == crowbar.Transition && (nr.State != crowbar.Transition || began) {
+		w.end(was)
+		if run := after.Run(was.Run); run != nil && run.Outcome == "" {
+			w.wrong("%s is %s and its run has no end", label(after, nr), nr.State)
+		}
+	}
+	if began {
+		w.begin(before, after, was, nr, by)
+	}
+}
+
+func (w *world) end(was *crowbar.NodeRole) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended[attempt{was.ID, was.Attempt}] = true
+}
+
+// begin looks at a run's beginning.
+func (w *world) begin(before, after *crowbar.Snapshot, was, nr *crowbar.NodeRole, by *daemon) {
+	w.mu.Lock()
+	w.begun[attempt{nr.ID, nr.Attempt}] = true
+	w.mu.Unlock()
+	dep, node := after.Deployment(nr.Deployment), after.Node(nr.Node)
+	at := label(after, nr)
+	switch {
+	case was.State != crowbar.Todo || nr.Attempt != was.Attempt+1 || nr.Owner != by.name || after.Run(nr.Run) == nil:
+		w.wrong("%s begins from %s, attempt %d after %d, owner %q", at, was.State, nr.Attempt, was.Attempt, nr.Owner)
+	case dep == nil || dep.Stored != crowbar.DeploymentCommitted || dep.Paused:
+		w.wrong("%s begins in a deployment that is not committed, or paused", at)
+	case node == nil || !node.Alive || !node.Available:
+		w.wrong("%s begins on a node that is not there", at)
+	}
+	for _, e := range after.Role(nr.Role).Exclusive {
+		for _, peer := range after.NodeRolesOf(nr.Deployment, nr.Role) {
+			if e.Gate == "peers-active" && peer.State == crowbar.Error && peer.ID != nr.ID {
+				w.wrong("%s begins while its peer %s is in error", at, label(after, peer))
+			}
+		}
+	}
+	if nr.Removing {
+		for _, c := range after.Children(nr.ID) {
+			if c.Node == nr.Node && slices.Contains(c.Parents, crowbar.Link{ID: nr.ID}) {
+				w.wrong("%s is taken off before %s, which needs it", at, label(after, c))
+			}
+		}
+		return
+	}
+	for _, l := range nr.Parents {
+		if p := after.NodeRole(l.ID); p == nil || !mayPass(p, nr) {
+			w.wrong("%s begins before its parent %s is active", at, label(after, p))
+		}
+	}
+}
+
+// judge looks at the end, when all faults are over: it must follow from what was asked for alone.
+func (w *world) judge() {
+	s := w.mem.View()
+	for run := range s.Runs() {
+		if run.Outcome == "" || run.Finished.IsZero() {
+			w.wrong("run %d of node-role %d has no end", run.ID, run.NodeRole)
+		}
+	}
+	for nr := range s.NodeRoles() {
+		w.result(s, nr)
+	}
+	w.mu.Lock()
+	sure, values := w.sure, w.values
+	w.mu.Unlock()
+	for at, k := range sure {
+		if has := find(s, at) != nil; k != maybe && has != (k == bound) {
+			w.wrong("%s was %s, and now bound is %v", at, []string{"", "bound", "unbound"}[k], has)
+		}
+	}
+	for what, may := range values {
+		if v, ok := valueOf(s, what); ok && !slices.Contains(may, v) {
+			w.wrong("%s is %v, and was set to %v", what, v, may)
+		}
+	}
+	w.leftovers(s)
+}
+
+// result compares what a node-role made with what it would make of the final state.
+func (w *world) result(s *crowbar.Snapshot, nr *crowbar.NodeRole) {
+	got, _ := nr.Wall["v"].(string)
+	m, name := w.machine(s.Node(nr.Node).Short()), s.Role(nr.Role).Name
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, part := range []string{".a", ".b"} {
+		if have := m.files["/"+name+part]; have != got {
+			w.wrong("%s: %s is on the node, and %q in the state", label(s, nr), have, got)
+			return
+		}
+	}
+	if s.Role(nr.Role).Flags.Destructive {
+		if want := content(name, m.name, nil, nil); got != want {
+			w.wrong("%s ended with %q instead of %q", label(s, nr), got, want)
+		}
+		return
+	}
+	in, err := attrib.Collect(s, nr)
+	if err != nil {
+		w.wrong("%s: %s", label(s, nr), err)
+		return
+	}
+	var walls []string
+	for _, l := range nr.Parents {
+		p := s.NodeRole(l.ID)
+		v, _ := p.Wall["v"].(string)
+		walls = append(walls, s.Role(p.Role).Name+"@"+s.Node(p.Node).Short()+"="+v)
+	}
+	if want := content(name, m.name, in.Attribs, walls); got != want {
+		w.wrong("%s ended with %q, and what it sees now makes %q: attribs %v parents %v", label(s, nr), got, want, in.Attribs, walls)
+	}
+}
+
+// leftovers looks for files of what is not bound.
+func (w *world) leftovers(s *crowbar.Snapshot) {
+	for n := range s.Nodes() {
+		m := w.machine(n.Short())
+		m.mu.Lock()
+		for path := range m.files {
+			if r := s.RoleNamed(path[1 : len(path)-2]); s.NodeRoleOn(n.ID, r.ID) == nil {
+				w.wrong("%s is left on %s", path, m.name)
+			}
+		}
+		m.mu.Unlock()
+	}
+}
+
+func find(s *crowbar.Snapshot, at string) *crowbar.NodeRole {
+	for nr := range s.NodeRoles() {
+		if label(s, nr) == at {
+			return nr
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+// Package sim lives through random histories of whole deployments, under a clock of its own: real engine, annealer and
+// graph over the store in memory, with failing roles, links, nodes and daemons. It does not know etcd, ssh or plugins.
+//
+// An oracle looks at every commit and every step on a node. A seed that fails is named, and replayed with -sim.seed.
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
+
+var (
+	oneSeed = flag.Uint64("sim.seed", 0, "replay this seed alone, with its whole log")
+	keepOn  = flag.Bool("sim.all", false, "go on after a seed that failed")
+)
+
+const defaultSeeds = 600
+
+// TestSim lives through many seeds. KUBECLAMP_SIM_SEEDS says how many, KUBECLAMP_SIM_FROM where to begin.
+func TestSim(t *testing.T) {
+	if *oneSeed != 0 {
+		for range 50 { // what happens at one and the same moment may go either way
+			if bad := live(t, *oneSeed, planted); len(bad) > 0 {
+				t.Fatal(strings.Join(bad, "\n"))
+			}
+		}
+		return
+	}
+	seeds, from := uint64(number("KUBECLAMP_SIM_SEEDS", defaultSeeds)), uint64(number("KUBECLAMP_SIM_FROM", 1))
+	var next, done, failed atomic.Uint64
+	t.Run("seeds", func(t *testing.T) {
+		for shard := range 2 {
+			t.Run(strconv.Itoa(shard), func(t *testing.T) {
+				t.Parallel()
+				for i := next.Add(1) - 1; i < seeds && (*keepOn || failed.Load() == 0); i = next.Add(1) - 1 {
+					if bad := live(t, from+i, planted); len(bad) > 0 {
+						failed.Add(1)
+						t.Errorf("%s\nreplay it with: go test%s ./test/sim -run 'TestSim$' -sim.seed=%d", strings.Join(bad, "\n"), tagged, from+i)
+					}
+					done.Add(1)
+				}
+			})
+		}
+	})
+	t.Logf("%d seeds, %d with violations", done.Load(), failed.Load())
+}
+
+func number(env string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(env)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// TestPlantedBugs: the oracle finds each bug that can be planted, within some seeds.
+func TestPlantedBugs(t *testing.T) {
+	if planted != "" {
+		t.Skip("a bug is planted already")
+	}
+	for _, bug := range bugs {
+		t.Run(bug, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(200) {
+				if bad := live(t, 1_000_000+seed, bug); len(bad) > 0 {
+					said, _, _ := strings.Cut(bad[0], "\n")
+					t.Logf("seed %d: %s", 1_000_000+seed, said)
+					return
+				}
+			}
+			t.Errorf("nobody noticed the planted bug %q in 200 seeds", bug)
+		})
+	}
+}
+
+// TestTheTag: with the build tag plantbug the sim fails, and says which seed.
+func TestTheTag(t *testing.T) {
+	if planted != "" || testing.Short() {
+		t.Skip("it builds the sim once more")
+	}
+	cmd := exec.Command("go", "test", "-tags", "plantbug", "-run", "TestSim$", ".")
+	cmd.Env = append(os.Environ(), "KUBECLAMP_SIM_SEEDS=200")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "go test -tags plantbug ./test/sim -run 'TestSim$' -sim.seed=") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestAnyOrder: the same wishes end in the same state, however long things take, whatever fails, and in which order they run.
+func TestAnyOrder(t *testing.T) {
+	for seed := range uint64(number("KUBECLAMP_SIM_ORDERS", 25)) {
+		var first string
+		for salt := range 4 {
+			var w *world
+			bubble(t, seed, func(t *testing.T) {
+				w = newWorld(t, seed, "")
+				w.salt = salt
+				w.mild.Store(salt > 1)
+				w.wishes()
+			})
+			if len(w.bad) > 0 {
+				t.Fatalf("seed %d, salt %d: %s\n%s", seed, salt, w.bad[0], strings.Join(w.log, "\n"))
+			}
+			if salt == 0 {
+				first = w.outcome()
+			} else if got := w.outcome(); got != first {
+				t.Fatalf("seed %d ends in two ways:\n%s\n%s", seed, first, got)
+			}
+		}
+	}
+}
+
+// live lives through one seed and says what was wrong.
+func live(t *testing.T, seed uint64, bug string) (bad []string) {
+	t.Helper()
+	bubble(t, seed, func(t *testing.T) {
+		w := newWorld(t, seed, bug)
+		w.live()
+		if bad = w.bad; len(bad) > 0 && *oneSeed != 0 {
+			bad = append(bad, w.log...)
+		} else if len(bad) > 0 {
+			bad = append(bad, w.log[max(0, len(w.log)-25):]...)
+		}
+	})
+	return bad
+}
+
+func bubble(t *testing.T, seed uint64, do func(*testing.T)) {
+	t.Helper()
+	defer func() {
+		if p := recover(); p != nil {
+			panic(fmt.Sprintf("seed %d: %v", seed, p))
+		}
+	}()
+	synctest.Test(t, do)
+}
+
+var silent = slog.New(slog.DiscardHandler)
