@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kubeclamp/kubeclamp/pkg/attrib"
 	"github.com/kubeclamp/kubeclamp/pkg/barclamp"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/graph"
@@ -119,6 +120,11 @@ func TestGoodBarclamps(t *testing.T) {
 			for _, a := range c.Attribs {
 				if s.AttribNamed(a.Name) == nil {
 					t.Errorf("attrib %s is lost", a.Name)
+				}
+				if a.Default != nil {
+					if err := attrib.Check(&a.Attrib, a.Default); err != nil {
+						t.Errorf("its default: %v", err)
+					}
 				}
 			}
 		})

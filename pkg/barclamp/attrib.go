@@ -44,7 +44,9 @@ func (p *parser) attrib(n *yaml.Node, role string) {
 }
 
 func (p *parser) schema(n *yaml.Node, a *crowbar.CatalogAttrib) {
+	p.exact = true
 	p.rule(n, "schema of attrib "+strconv.Quote(a.Name))
+	p.exact = false
 	if n.Kind == yaml.MappingNode {
 		p.object(n, &a.Schema)
 	}

@@ -103,6 +103,7 @@ type parser struct {
 	warnings   Complaints // of the present document
 	foreign    bool       // another product's document: what we do not know in it is no mistake
 	aside      bool       // reading what has no meaning for us
+	exact      bool       // reading a schema, in which nothing may stand that kwalify does not know
 	budget     int        // nodes that may still be expanded from aliases
 	doubled    map[*yaml.Node]bool
 

@@ -1,6 +1,7 @@
 package barclamp
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -47,6 +48,9 @@ func TestTheRealBarclamp(t *testing.T) {
 				t.Errorf("node-network is %+v", a)
 			}
 		}
+	}
+	if len(c.Barclamp.Warnings) > 0 || c.Foreign {
+		t.Errorf("it is foreign: %v, with warnings %v", c.Foreign, c.Barclamp.Warnings)
 	}
 	if c.Barclamp.Document["wizard"] == nil {
 		t.Error("the document lost its wizard")
@@ -114,6 +118,28 @@ roles:
 	}
 	if a := c.Attribs[0]; a.Map != "test/thing" || !a.Writable {
 		t.Errorf("attrib is %+v", a)
+	}
+}
+
+func TestAMistakeOfYAMLIsNamedWhereItIs(t *testing.T) {
+	long := strings.Repeat("- { a: 1 }\n", 500)
+	for _, c := range []struct {
+		name, text string
+		line       int
+	}{
+		{"in the middle", "x:\n" + long + " - { b: 2 }\n" + long, 502},
+		{"never closed", "x:\n" + long + "- { b: 2\n" + long, 502},
+		{"at the end", "x:\n" + long + "- 'b", 502},
+		{"in the first line", "x: y: z\n" + long, 1},
+		{"in a second document", "x: 1\n---\ny: [\n", 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse(File{"f", []byte("barclamp: { name: b }\n" + c.text)})
+			want := fmt.Sprintf("f:%d: not YAML: ", c.line+1)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error is %v, want %s", err, want)
+			}
+		})
 	}
 }
 

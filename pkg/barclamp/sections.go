@@ -102,9 +102,9 @@ func (p *parser) service(n *yaml.Node) {
 	if _, ok := p.nameOf(n, "service"); !ok {
 		return
 	}
-	var count int
+	var count int // -1: as many as there are
 	p.fields(n, "service", keys{
-		"name": nil, "description": p.anyText, "icon": p.anyText, "type": p.anyText, "count": p.number(&count, 0, 1<<20),
+		"name": nil, "description": p.anyText, "icon": p.anyText, "type": p.anyText, "count": p.number(&count, -1, 1<<20),
 		"roles": func(v *yaml.Node) {
 			p.entries(v, "roles of a service", func(_ string, list *yaml.Node) { p.texts(list) })
 		},
