@@ -155,7 +155,8 @@ func Rerun(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error)
 	return d.changes(), nil
 }
 
-// Retry makes a node-role run again. Its parents must be active.
+// Retry makes a node-role run again. Its parents must be active; one in error waits for them instead, since its error may be
+// what keeps them from running.
 func Retry(s *crowbar.Snapshot, nodeRole crowbar.ID) ([]crowbar.Change, error) {
 	nr := s.NodeRole(nodeRole)
 	if nr == nil {
@@ -166,7 +167,7 @@ func Retry(s *crowbar.Snapshot, nodeRole crowbar.ID) ([]crowbar.Change, error) {
 		return nil, invalid(s, nr, crowbar.Todo, "it is proposed: commit the deployment")
 	case nr.State == crowbar.Transition:
 		return nil, invalid(s, nr, crowbar.Todo, "it runs: wait for its end")
-	case !nr.Removing && !ready(s, nr):
+	case !nr.Removing && nr.State != crowbar.Error && !ready(s, nr):
 		return nil, invalid(s, nr, crowbar.Todo, Why(s, nodeRole))
 	}
 	d := drafted(s)

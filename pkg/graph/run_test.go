@@ -228,6 +228,22 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
+// TestAnOrphanInErrorAboveItsParent: the parent on its node waits for the error to be mended, and the error for the parent.
+func TestAnOrphanInErrorAboveItsParent(t *testing.T) {
+	w := newWorld(t, role("base implicit"), role("wipe destructive < base"))
+	w.bind("wipe@a")
+	w.commit()
+	w.run("base@a")
+	w.begin("wipe@a")
+	w.apply(Rerun(w.s, w.dep.ID))
+	w.apply(Orphans(w.s, "d2"), nil)
+	w.want(w.states(), "base@a:todo wipe@a:error")
+	w.want(strings.Join(w.settle(), " "), "")
+	w.apply(Retry(w.s, w.at("wipe@a").ID))
+	w.want(w.states(), "base@a:todo wipe@a:blocked")
+	w.want(strings.Join(w.settle(), " "), "base@a wipe@a")
+}
+
 func TestADeadNodeStopsItsOwn(t *testing.T) {
 	w := newWorld(t, cluster()...)
 	w.bind("etcd@a master@a minion@b minion@c")

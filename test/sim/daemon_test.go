@@ -151,8 +151,12 @@ func (g *gate) Commit(ctx context.Context, at crowbar.Rev, changes ...crowbar.Ch
 		return crowbar.Errorf(crowbar.Unavailable, "this daemon no longer holds the state")
 	}
 	d.commits++
-	last := d.fuse == d.commits && !w.calm.Load()
-	if last && !d.late {
+	w.made++
+	last, late := d.fuse == d.commits && !w.calm.Load(), d.late
+	if w.made == w.cut {
+		last, late = true, w.cutLate
+	}
+	if last && !late {
 		d.kill("before a commit")
 		return crowbar.Errorf(crowbar.Unavailable, "killed")
 	}

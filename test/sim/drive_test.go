@@ -17,6 +17,7 @@ type drive struct {
 	now     *daemon
 	past    []*daemon // frozen or dead
 	nodes   int
+	insists bool
 }
 
 // live lives through a whole history and judges it.
@@ -51,7 +52,7 @@ func (w *world) live() {
 
 // wishes lives through a history of wishes alone: nobody's answer depends on what has run so far.
 func (w *world) wishes() {
-	d := &drive{world: w, catalog: w.catalog()}
+	d := &drive{world: w, catalog: w.catalog(), insists: true}
 	w.calm.Store(true)
 	defer func() { d.now.cancel(); <-d.now.over }()
 	d.found()
@@ -81,7 +82,7 @@ func (d *drive) daemon() *daemon {
 	for d.now == nil || !d.now.up.Load() {
 		if d.now != nil {
 			d.past = append(d.past, d.now)
-			time.Sleep(time.Duration(200+d.rng.IntN(3000)) * time.Millisecond)
+			time.Sleep(time.Duration(200+d.dice(3000, "pause", len(d.past))) * time.Millisecond)
 		}
 		d.now, _ = d.start(d.catalog)
 	}
@@ -96,8 +97,7 @@ func (d *drive) found() {
 			if k := d.mem.View().DeploymentNamed("k"); k != nil {
 				parent = k.ID
 			}
-			_, err := d.daemon().CreateDeployment(d.now.ctx, name, "", parent)
-			d.told("create deployment", err)
+			d.ask("create deployment "+name, func(e *daemon) error { _, err := e.CreateDeployment(e.ctx, name, "", parent); return err })
 		}
 	}
 	for range 2 + d.rng.IntN(4) {
@@ -109,15 +109,26 @@ func (d *drive) found() {
 	d.commit()
 }
 
+// ask asks the daemon that works for something; who insists asks again until there is an answer.
+func (d *drive) ask(what string, do func(e *daemon) error) (yes, no bool) {
+	for {
+		e := d.daemon()
+		yes, no = d.told(e, what, do(e))
+		if yes || no || !d.insists {
+			return yes, no
+		}
+	}
+}
+
 // told looks at a verb's answer: yes, no, or nobody knows.
-func (d *drive) told(what string, err error) (yes, no bool) {
+func (d *drive) told(e *daemon, what string, err error) (yes, no bool) {
 	if err == nil {
 		d.note("%s: yes", what)
 		return true, false
 	}
 	k := crowbar.KindOf(err)
 	refused := k == crowbar.Conflict || k == crowbar.NotFound || k == crowbar.Invalid
-	if k == crowbar.Internal && !d.now.dead.Load() {
+	if k == crowbar.Internal && !e.dead.Load() {
 		d.wrong("%s: %s", what, err)
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
@@ -160,8 +171,8 @@ func (d *drive) create() {
 	d.nodes++
 	dep := d.deployment()
 	n := crowbar.Node{Name: fmt.Sprintf("n%d", d.nodes), Address: fmt.Sprintf("10.0.0.%d", d.nodes), Alive: true, Available: true, Deployment: dep.ID}
-	_, err := d.daemon().CreateNode(d.now.ctx, n)
-	if yes, _ := d.told("create "+n.Name, err); yes && d.mem.View().NodeNamed(n.Name) == nil {
+	yes, _ := d.ask("create "+n.Name, func(e *daemon) error { _, err := e.CreateNode(e.ctx, n); return err })
+	if yes && d.mem.View().NodeNamed(n.Name) == nil {
 		d.wrong("node %s was made, and is not there", n.Name)
 	}
 }
@@ -178,8 +189,7 @@ func (d *drive) bind() {
 		at = r.Name + "@" + dep.Name + "-phantom"
 	}
 	before := d.mem.View()
-	_, err := d.daemon().Bind(d.now.ctx, r.ID, n.ID, dep.ID)
-	yes, no := d.told("bind "+at, err)
+	yes, no := d.ask("bind "+at, func(e *daemon) error { _, err := e.Bind(e.ctx, r.ID, n.ID, dep.ID); return err })
 	if no {
 		return
 	}
@@ -215,8 +225,7 @@ func (d *drive) unbind() {
 	}
 	before := d.mem.View()
 	at := label(before, nr)
-	err := d.daemon().Unbind(d.now.ctx, nr.ID)
-	yes, no := d.told("unbind "+at, err)
+	yes, no := d.ask("unbind "+at, func(e *daemon) error { return e.Unbind(e.ctx, nr.ID) })
 	if no {
 		return
 	}
@@ -228,23 +237,23 @@ func (d *drive) unbind() {
 
 func (d *drive) commit() {
 	dep := d.deployment()
-	d.told("commit "+dep.Name, d.daemon().Commit(d.now.ctx, dep.ID))
+	d.ask("commit "+dep.Name, func(e *daemon) error { return e.Commit(e.ctx, dep.ID) })
 }
 
 func (d *drive) propose() {
 	dep := d.deployment()
-	d.told("propose "+dep.Name, d.daemon().Propose(d.now.ctx, dep.ID))
+	d.ask("propose "+dep.Name, func(e *daemon) error { return e.Propose(e.ctx, dep.ID) })
 }
 
 func (d *drive) rerun() {
 	dep := d.deployment()
-	d.told("rerun "+dep.Name, d.daemon().Rerun(d.now.ctx, dep.ID))
+	d.ask("rerun "+dep.Name, func(e *daemon) error { return e.Rerun(e.ctx, dep.ID) })
 }
 
 func (d *drive) pause() {
 	dep := d.deployment()
 	to := !dep.Paused
-	yes, _ := d.told(fmt.Sprintf("pause %s %v", dep.Name, to), d.daemon().Pause(d.now.ctx, dep.ID, to))
+	yes, _ := d.ask(fmt.Sprintf("pause %s %v", dep.Name, to), func(e *daemon) error { return e.Pause(e.ctx, dep.ID, to) })
 	if yes && d.mem.View().Deployment(dep.ID).Paused != to {
 		d.wrong("%s was paused %v, and is not", dep.Name, to)
 	}
@@ -253,7 +262,7 @@ func (d *drive) pause() {
 func (d *drive) retry() {
 	failed := slices.DeleteFunc(slices.Collect(d.mem.View().NodeRoles()), func(nr *crowbar.NodeRole) bool { return nr.State != crowbar.Error })
 	if nr, ok := pick(d, failed); ok {
-		d.told("retry "+label(d.mem.View(), nr), d.daemon().Retry(d.now.ctx, nr.ID))
+		d.ask("retry "+label(d.mem.View(), nr), func(e *daemon) error { return e.Retry(e.ctx, nr.ID) })
 	}
 }
 
@@ -267,7 +276,7 @@ func (d *drive) alive() {
 	if d.rng.IntN(2) == 0 {
 		d.machine(n.Short()).set(!to)
 	}
-	d.told(fmt.Sprintf("alive %s %v", n.Name, to), d.daemon().SetAlive(d.now.ctx, n.ID, to))
+	d.ask(fmt.Sprintf("alive %s %v", n.Name, to), func(e *daemon) error { return e.SetAlive(e.ctx, n.ID, to) })
 }
 
 // reboot is a link that is gone for a while.
@@ -285,14 +294,16 @@ func (d *drive) set() {
 	v := float64(d.rng.IntN(5))
 	if d.rng.IntN(2) == 0 {
 		if n, ok := pick(d, d.servers()); ok {
-			yes, no := d.told(fmt.Sprintf("set zone of %s to %v", n.Name, v), d.daemon().Set(d.now.ctx, crowbar.KindNode, n.ID, "zone", v))
+			yes, no := d.ask(fmt.Sprintf("set zone of %s to %v", n.Name, v), func(e *daemon) error { return e.Set(e.ctx, crowbar.KindNode, n.ID, "zone", v) })
 			d.valued("zone@"+n.Name, v, yes, no)
 		}
 		return
 	}
 	r, _ := pick(d, slices.Collect(d.mem.View().Roles()))
 	dep := d.mem.View().DeploymentNamed("k")
-	yes, no := d.told(fmt.Sprintf("set of-%s to %v", r.Name, v), d.daemon().Set(d.now.ctx, crowbar.KindDeployment, dep.ID, "of-"+r.Name, v))
+	yes, no := d.ask(fmt.Sprintf("set of-%s to %v", r.Name, v), func(e *daemon) error {
+		return e.Set(e.ctx, crowbar.KindDeployment, dep.ID, "of-"+r.Name, v)
+	})
 	d.valued("of-"+r.Name, v, yes, no)
 }
 
@@ -341,7 +352,7 @@ func (d *drive) delete() {
 		return
 	}
 	before := d.mem.View()
-	yes, no := d.told(fmt.Sprintf("delete %s, force %v", n.Name, !n.Alive), d.daemon().DeleteNode(d.now.ctx, n.ID, !n.Alive))
+	yes, no := d.ask(fmt.Sprintf("delete %s, force %v", n.Name, !n.Alive), func(e *daemon) error { return e.DeleteNode(e.ctx, n.ID, !n.Alive) })
 	if no {
 		return
 	}
@@ -387,20 +398,20 @@ func (d *drive) rest() {
 		s := d.mem.View()
 		for n := range s.Nodes() {
 			if !n.Alive {
-				d.told("alive "+n.Name, e.SetAlive(e.ctx, n.ID, true))
+				d.told(e, "alive "+n.Name, e.SetAlive(e.ctx, n.ID, true))
 			}
 		}
 		for dep := range s.Deployments() {
 			if dep.Paused {
-				d.told("resume "+dep.Name, e.Pause(e.ctx, dep.ID, false))
+				d.told(e, "resume "+dep.Name, e.Pause(e.ctx, dep.ID, false))
 			}
 			if !dep.System {
-				d.told("commit "+dep.Name, e.Commit(e.ctx, dep.ID))
+				d.told(e, "commit "+dep.Name, e.Commit(e.ctx, dep.ID))
 			}
 		}
 		for nr := range s.NodeRoles() {
 			if nr.State == crowbar.Error {
-				d.told("retry "+label(s, nr), e.Retry(e.ctx, nr.ID))
+				d.told(e, "retry "+label(s, nr), e.Retry(e.ctx, nr.ID))
 			}
 		}
 		time.Sleep(time.Minute)
@@ -437,8 +448,7 @@ func (d *drive) again() {
 		runs[run.ID] = true
 	}
 	for _, name := range []string{"k", "sub"} {
-		e := d.daemon()
-		d.told("rerun", e.Rerun(e.ctx, d.mem.View().DeploymentNamed(name).ID))
+		d.ask("rerun", func(e *daemon) error { return e.Rerun(e.ctx, d.mem.View().DeploymentNamed(name).ID) })
 	}
 	d.rest()
 	for run := range d.mem.View().Runs() {

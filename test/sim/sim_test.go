@@ -93,6 +93,35 @@ func TestTheTag(t *testing.T) {
 	}
 }
 
+// TestEveryWrite: a daemon that is killed at any of its writes, before it or after it, leaves nothing that the next one cannot
+// go on with, and the end is the same.
+func TestEveryWrite(t *testing.T) {
+	stride := number("KUBECLAMP_SIM_STRIDE", 9)
+	for seed := range uint64(3) {
+		one := func(cut int, late bool) *world {
+			var w *world
+			bubble(t, seed, func(t *testing.T) {
+				w = newWorld(t, seed, "")
+				w.cut, w.cutLate = cut, late
+				w.wishes()
+			})
+			if len(w.bad) > 0 {
+				t.Fatalf("seed %d, killed at write %d, which was made %v: %s\n%s", seed, cut, late, w.bad[0], strings.Join(w.log, "\n"))
+			}
+			return w
+		}
+		whole := one(0, false)
+		for cut := 1; cut <= whole.made; cut += stride {
+			for _, late := range []bool{false, true} {
+				if w := one(cut, late); w.outcome() != whole.outcome() {
+					t.Fatalf("seed %d, killed at write %d, which was made %v, ends otherwise:\n%s\n%s", seed, cut, late, w.outcome(), whole.outcome())
+				}
+			}
+		}
+		t.Logf("seed %d: every %d. of %d writes", seed, stride, whole.made)
+	}
+}
+
 // TestAnyOrder: the same wishes end in the same state, however long things take, whatever fails, and in which order they run.
 func TestAnyOrder(t *testing.T) {
 	for seed := range uint64(number("KUBECLAMP_SIM_ORDERS", 25)) {

@@ -31,6 +31,9 @@ type world struct {
 
 	commits sync.Mutex // one commit at a time, each seen by the oracle
 	holder  *daemon    // may write
+	made    int        // commits, all told
+	cut     int        // the one at which a daemon is killed; 0 = none
+	cutLate bool       // it is made nevertheless
 
 	mu       sync.Mutex
 	machines map[string]*machine
