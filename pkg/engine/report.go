@@ -54,23 +54,33 @@ func shown(s *crowbar.Snapshot, r *crowbar.Run) crowbar.RunReport {
 	return out
 }
 
-// history is how long runs took, computed once for a revision.
+// history is how long runs took that ended well, computed once for a revision. What changes something takes far longer than
+// what finds nothing to do, so the two are never mixed.
 type history struct {
-	rev    crowbar.Rev
-	own    map[crowbar.ID]time.Duration // node-role -> median of its runs that ended well
-	common map[crowbar.ID]time.Duration // role -> median of the runs anywhere that changed something
+	rev                crowbar.Rev
+	changed, unchanged tally
 }
 
-// Expected is how long the next run of a node-role should take; 0 where there is no history.
+// tally is medians by node-role, and by role for node-roles that have none of their own.
+type tally struct{ own, common map[crowbar.ID]time.Duration }
+
+func (t tally) of(nr *crowbar.NodeRole) time.Duration {
+	if d, ok := t.own[nr.ID]; ok {
+		return d
+	}
+	return t.common[nr.Role]
+}
+
+// Expected is how long the next run of a node-role should take; 0 where there is no history of such a run.
 func (e *Engine) Expected(nr *crowbar.NodeRole) crowbar.Duration {
 	return crowbar.Duration(e.history().expected(nr))
 }
 
 func (h *history) expected(nr *crowbar.NodeRole) time.Duration {
-	if d, ok := h.own[nr.ID]; ok {
-		return d
+	if nr.RunCount > 0 {
+		return h.unchanged.of(nr)
 	}
-	return h.common[nr.Role]
+	return h.changed.of(nr)
 }
 
 func (e *Engine) history() *history {
@@ -80,18 +90,19 @@ func (e *Engine) history() *history {
 	if e.median != nil && e.median.rev == s.Rev() {
 		return e.median
 	}
-	own, common := map[crowbar.ID][]time.Duration{}, map[crowbar.ID][]time.Duration{}
-	for r := range s.Runs() {
-		took := r.Finished.Sub(r.Started)
-		switch r.Outcome {
-		case "changed":
-			common[r.Role] = append(common[r.Role], took)
-			own[r.NodeRole] = append(own[r.NodeRole], took)
-		case "unchanged":
-			own[r.NodeRole] = append(own[r.NodeRole], took)
-		}
+	own, common := map[string]map[crowbar.ID][]time.Duration{}, map[string]map[crowbar.ID][]time.Duration{}
+	for _, outcome := range []string{"changed", "unchanged"} {
+		own[outcome], common[outcome] = map[crowbar.ID][]time.Duration{}, map[crowbar.ID][]time.Duration{}
 	}
-	e.median = &history{rev: s.Rev(), own: medians(own), common: medians(common)}
+	for r := range s.Runs() {
+		if own[r.Outcome] == nil {
+			continue
+		}
+		took := r.Finished.Sub(r.Started)
+		own[r.Outcome][r.NodeRole] = append(own[r.Outcome][r.NodeRole], took)
+		common[r.Outcome][r.Role] = append(common[r.Outcome][r.Role], took)
+	}
+	e.median = &history{rev: s.Rev(), changed: tally{medians(own["changed"]), medians(common["changed"])}, unchanged: tally{medians(own["unchanged"]), medians(common["unchanged"])}}
 	return e.median
 }
 
