@@ -241,3 +241,33 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// A cycle among the roles stops the start, edge by edge, and leaves the state as it was.
+func TestCycleStopsTheStart(t *testing.T) {
+	dir := dataDir(t)
+	text, err := os.ReadFile("../../barclamp.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), "    wants-attribs: [node-network]\n    attribs:\n      - { name: node-prep-min-disk", "    requires: [k8s-ready]\n    wants-attribs: [node-network]\n    attribs:\n      - { name: node-prep-min-disk", 1)
+	if changed == string(text) {
+		t.Fatal("the shipped file has another form now: mend this test")
+	}
+	file := filepath.Join(dir, "barclamp.yaml")
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, dir, "--barclamp", file)
+	if code := p.wait(t, time.Minute); code != 1 {
+		t.Fatalf("it ended with %d", code)
+	}
+	for _, part := range []string{"node-prep requires k8s-ready", "requires node-prep", "circle", file + ":"} {
+		if !strings.Contains(p.said.String(), part) {
+			t.Errorf("it does not say %q: %s", part, p.said.String())
+		}
+	}
+	var all []crowbar.Role
+	if err := start(t, dir).ready(t).List(t.Context(), crowbar.KindRole, &all); err != nil || len(all) == 0 {
+		t.Errorf("after the file was mended: %d roles, %v", len(all), err)
+	}
+}
