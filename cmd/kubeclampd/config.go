@@ -38,7 +38,7 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.StringVar(&c.dnsListen, "dns-listen", "", "address of the name server of the pools, such as 10.0.0.1:53; empty means none")
 	f.StringSliceVar(&c.sshKeys, "ssh-key", nil, "private key that the nodes let in as root (or as a user who may sudo); may be given several times")
 	f.BoolVar(&c.agent, "ssh-agent", false, "use the ssh-agent of SSH_AUTH_SOCK as well")
-	f.StringSliceVar(&c.barclamps, "barclamp", shippedBarclamp(), "barclamp files to import, in this order")
+	f.StringSliceVar(&c.barclamps, "barclamp", shippedBarclamp(), "barclamps to import, in this order: a file, or a folder with crowbar.yml or rebar.yml and barclamps/*.yml")
 	f.StringVar(&c.plugin, "role-plugin", beside("kubeclamp-role"), "program that serves the shipped roles")
 	f.StringVar(&c.plugins, "plugin-dir", "/usr/lib/kubeclamp/plugins", "folder of further plugins, named kubeclamp-role-NAME")
 	f.StringVar(&c.artifacts, "artifact-cache", "/var/cache/kubeclamp/artifacts", "folder of the binaries and images that are put on nodes")

@@ -271,3 +271,35 @@ func TestCycleStopsTheStart(t *testing.T) {
 		t.Errorf("after the file was mended: %d roles, %v", len(all), err)
 	}
 }
+
+// A foreign barclamp comes in beside the shipped one: what nobody understood is said, and its roles wait for a jig.
+func TestForeignBarclamp(t *testing.T) {
+	dir := dataDir(t)
+	root := filepath.Join(dir, "workload")
+	if err := os.MkdirAll(filepath.Join(root, "barclamps"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"crowbar.yml":         "barclamp: { name: workload, version: 1.0, surprise: 7 }\njigs: [{ name: script, class: ScriptJig }]\nroles: [{ name: workload-base, jig: script }]\n",
+		"barclamps/child.yml": "barclamp: { name: child, parent: workload }\nroles: [{ name: workload-app, jig: script, requires: [workload-base] }]\n",
+	} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := start(t, dir, "--barclamp", "../../barclamp.yaml", "--barclamp", root)
+	var r crowbar.Role
+	c := p.ready(t)
+	if err := c.Show(t.Context(), crowbar.KindRole, "workload-app", &r); err != nil || len(r.Requires) != 1 {
+		t.Errorf("%+v %v", r, err)
+	}
+	if !strings.Contains(p.said.String(), "crowbar.yml:1") || !strings.Contains(p.said.String(), "surprise") {
+		t.Errorf("the unknown key is not named: %s", p.said.String())
+	}
+	if err := c.Create(t.Context(), crowbar.KindNode, map[string]any{"name": "n1", "address": "192.0.2.9"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Bind(t.Context(), "workload-app", "n1", ""); err == nil || !strings.Contains(err.Error(), "script") {
+		t.Errorf("bound without its jig: %v", err)
+	}
+}

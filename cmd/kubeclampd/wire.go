@@ -14,9 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -26,7 +24,6 @@ import (
 	"github.com/kubeclamp/kubeclamp/jigs/ssh"
 	"github.com/kubeclamp/kubeclamp/pkg/annealer"
 	"github.com/kubeclamp/kubeclamp/pkg/api"
-	"github.com/kubeclamp/kubeclamp/pkg/barclamp"
 	"github.com/kubeclamp/kubeclamp/pkg/client"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
@@ -82,7 +79,7 @@ func serve(ctx context.Context, c *config) (err error) {
 	defer closeHands()
 	host := plugin.NewHost(plugin.Config{Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log})
 	defer host.Close()
-	if err := importAll(ctx, c, eng, host); err != nil {
+	if err := importAll(ctx, c, eng, host, hands); err != nil {
 		return err
 	}
 	if err := eng.Reclaim(ctx); err != nil {
@@ -156,66 +153,6 @@ func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error)
 	s := ssh.New(conf)
 	hands["ssh"] = s
 	return hands, func() { _ = s.Close() }, nil
-}
-
-// importAll reads the barclamps, has every role's plugin describe itself, and imports only when code and files agree.
-func importAll(ctx context.Context, c *config, eng *engine.Engine, host *plugin.Host) error {
-	var cats []*crowbar.Catalog
-	for _, f := range c.barclamps {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			return fmt.Errorf("barclamp: %w", err)
-		}
-		cat, err := barclamp.Parse(barclamp.File{Path: f, Data: b})
-		if err != nil {
-			return err
-		}
-		if err := compare(ctx, cat, host); err != nil {
-			return fmt.Errorf("%s and the role plugins disagree:\n%w", f, err)
-		}
-		cats = append(cats, cat)
-	}
-	for _, cat := range cats {
-		if err := eng.Import(ctx, cat); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func compare(ctx context.Context, cat *crowbar.Catalog, host *plugin.Host) error {
-	declared := map[string][]string{}
-	for _, a := range cat.Attribs {
-		declared[a.RoleName] = append(declared[a.RoleName], a.Name)
-	}
-	found := make([]error, len(cat.Roles))
-	var all sync.WaitGroup
-	for i, r := range cat.Roles {
-		all.Go(func() {
-			code, err := host.Role(ctx, r.Name)
-			if err != nil {
-				found[i] = fmt.Errorf("role %q: %w", r.Name, err)
-				return
-			}
-			found[i] = agree(code.Describe(), r, declared[r.Name])
-		})
-	}
-	all.Wait()
-	return errors.Join(found...)
-}
-
-// agree says what a role's code and its entry in the file differ in.
-func agree(info role.Info, r crowbar.Role, declared []string) error {
-	var bad []error
-	if info.Name != r.Name {
-		bad = append(bad, fmt.Errorf("role %q: its plugin says that it is %q", r.Name, info.Name))
-	}
-	for _, w := range info.Wants {
-		if !slices.Contains(declared, w) && !slices.Contains(r.Wants, w) {
-			bad = append(bad, fmt.Errorf("role %q: its plugin reads attrib %q, which the role neither has nor wants in the file", r.Name, w))
-		}
-	}
-	return errors.Join(bad...)
 }
 
 // newServer makes the HTTPS server, its certificate and the administrator's way in.
