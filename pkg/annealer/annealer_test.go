@@ -434,20 +434,20 @@ func TestARemovalHasNoLook(t *testing.T) {
 	w := &crowbar.Work{NodeRole: crowbar.NodeRole{ID: 7}, Attempt: 1, Remove: true}
 	m := newSite().machine("n0")
 	rec := &recorder{conn: &fakeConn{m: m}, fence: newFence(w, "ssh"), log: &runLog{over: true, out: newTranscript(w)}}
-	r := stopped{func() { m.fences[rec.fence.name] = 99; rec.fence.passed = time.Time{} }}
+	r := asleep{func() { m.fences[rec.fence.name] = 99; rec.fence.seen = time.Time{} }}
 	if _, err := apply(t.Context(), r, role.Target{Conn: rec}, true, rec); err == nil || slices.Contains(m.calls, "rm") {
 		t.Errorf("%v, calls %q", err, m.calls)
 	}
 }
 
-// stopped is a role whose daemon is stopped for long before the first command of a removal.
-type stopped struct{ stop func() }
+// asleep is a role whose daemon is stopped for long before the first command of a removal.
+type asleep struct{ stop func() }
 
-func (s stopped) Describe() role.Info { return role.Info{} }
+func (s asleep) Describe() role.Info { return role.Info{} }
 
-func (s stopped) Apply(context.Context, role.Target) (role.Result, error) { return role.Result{}, nil }
+func (s asleep) Apply(context.Context, role.Target) (role.Result, error) { return role.Result{}, nil }
 
-func (s stopped) Remove(ctx context.Context, on role.Target) error {
+func (s asleep) Remove(ctx context.Context, on role.Target) error {
 	s.stop()
 	_, err := on.Conn.Exec(ctx, jig.Cmd{Argv: []string{"rm"}})
 	return err

@@ -19,12 +19,14 @@ type fence struct {
 	attempt uint64
 
 	mu     sync.Mutex
-	passed time.Time
+	passed bool
+	seen   time.Time // when it was made, or last gone through
+	always bool      // it is asked before every change
 }
 
-// passFor is how long a fence that was passed stays open: less than a daemon's hold lasts, so that one which was stopped for
-// so long that another took its place asks again.
-const passFor = 2 * time.Second
+// stopped is how long a pause between two changes may be: less than a daemon's hold lasts. After a longer one, in which
+// another daemon may have taken this one's place, the node is asked before every change.
+const stopped = 3 * time.Second
 
 // newFence is the fence of a run; nil where there is nothing to fence.
 func newFence(w *crowbar.Work, jigName string) *fence {
@@ -32,7 +34,7 @@ func newFence(w *crowbar.Work, jigName string) *fence {
 		return nil
 	}
 	// The time is part of the name: a daemon whose state was lost counts from one again.
-	return &fence{name: fmt.Sprintf("%d-%d", w.NodeRole.ID, w.NodeRole.CreatedAt.UnixNano()), attempt: w.Attempt}
+	return &fence{name: fmt.Sprintf("%d-%d", w.NodeRole.ID, w.NodeRole.CreatedAt.UnixNano()), attempt: w.Attempt, seen: time.Now()}
 }
 
 // String is what commands find in KUBECLAMP_FENCE.
@@ -51,14 +53,16 @@ printf '%s\n' "$2" >"$dir/$1.new"
 mv -f "$dir/$1.new" "$dir/$1"
 `
 
-// pass asks the node, unless it did just now.
+// pass asks the node: once, or each time after a long pause.
 func (f *fence) pass(ctx context.Context, on jig.Conn) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if time.Since(f.passed) < passFor {
+	now := time.Now()
+	f.always = f.always || now.Sub(f.seen) >= stopped
+	f.seen = now
+	if f.passed && !f.always {
 		return nil
 	}
-	asked := time.Now()
 	exit, err := on.Exec(ctx, jig.Script(fenceScript, f.name, strconv.FormatUint(f.attempt, 10)))
 	switch {
 	case err != nil:
@@ -68,6 +72,6 @@ func (f *fence) pass(ctx context.Context, on jig.Conn) error {
 	case exit.Code != 0:
 		return fmt.Errorf("fence: it ended with %d: %s", exit.Code, strings.TrimSpace(string(exit.Stderr)))
 	}
-	f.passed = asked
+	f.passed = true
 	return nil
 }

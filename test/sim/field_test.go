@@ -82,7 +82,11 @@ func (c *conn) pass(ctx context.Context, took time.Duration, waits bool) error {
 }
 
 func (c *conn) Exec(ctx context.Context, cmd jig.Cmd) (jig.Exit, error) {
-	if err := c.pass(ctx, 10*time.Millisecond, cmd.Argv[0] != "remove"); err != nil {
+	took := 10 * time.Millisecond
+	if cmd.Argv[0] == "remove" {
+		took = 0
+	}
+	if err := c.pass(ctx, took, took > 0); err != nil {
 		return jig.Exit{}, err
 	}
 	switch cmd.Argv[0] {
@@ -122,9 +126,11 @@ func (c *conn) Put(ctx context.Context, path string, _ fs.FileMode, r io.Reader)
 	if err != nil {
 		return err
 	}
-	if err := c.pass(ctx, 20*time.Millisecond, false); err != nil {
+	// What was sent before a newer attempt came to the node counts as done before it.
+	if err := c.pass(ctx, 0, false); err != nil {
 		return err
 	}
+	defer time.Sleep(20 * time.Millisecond)
 	name, _, _ := strings.Cut(path[1:], ".")
 	if c.virtual() && !c.d.holds() {
 		return nil
