@@ -124,6 +124,18 @@ func TestExclusiveLetsOneRun(t *testing.T) {
 	w.refused(err, crowbar.Conflict, "etcd on b holds etcd-lock")
 }
 
+func TestTheLeastLimitOfAnExclusiveCounts(t *testing.T) {
+	one, two := role("one"), role("two")
+	one.Exclusive = []crowbar.Exclusive{{Name: "lock", Limit: 1}}
+	two.Exclusive = []crowbar.Exclusive{{Name: "lock", Limit: 2}}
+	w := newWorld(t, one, two)
+	w.bind("one@a two@b")
+	w.commit()
+	w.begin("one@a")
+	_, err := Begin(w.s, w.at("two@b").ID, "d1")
+	w.refused(err, crowbar.Conflict, "one on a holds lock")
+}
+
 func TestFinish(t *testing.T) {
 	w := three(t)
 	nr := w.begin("prep@a")

@@ -72,7 +72,7 @@ func (v *view) hindrance(nr *crowbar.NodeRole) string {
 // exclusion is what the role's exclusives have against it.
 func (v *view) exclusion(nr *crowbar.NodeRole, r *crowbar.Role) string {
 	for _, e := range r.Exclusive {
-		if runs := v.holders(nr.Deployment, e.Name); len(runs) >= e.Limit {
+		if runs := v.holders(nr.Deployment, e.Name); len(runs) >= v.limit(e) {
 			return fmt.Sprintf("%s holds %s", place(v.s, runs[0]), e.Name)
 		}
 		if e.Gate == "peers-active" {
@@ -128,16 +128,8 @@ func (v *view) holders(deployment crowbar.ID, name string) []*crowbar.NodeRole {
 	if runs, ok := v.running[k]; ok {
 		return runs
 	}
-	if v.sharing == nil {
-		v.sharing = map[string][]*crowbar.Role{}
-		for r := range v.s.Roles() {
-			for _, e := range r.Exclusive {
-				v.sharing[e.Name] = append(v.sharing[e.Name], r)
-			}
-		}
-	}
 	var runs []*crowbar.NodeRole
-	for _, r := range v.sharing[name] {
+	for _, r := range v.sharers(name) {
 		for _, nr := range v.s.NodeRolesOf(deployment, r.ID) {
 			if nr.State == crowbar.Transition {
 				runs = append(runs, nr)
@@ -146,6 +138,31 @@ func (v *view) holders(deployment crowbar.ID, name string) []*crowbar.NodeRole {
 	}
 	v.running[k] = runs
 	return runs
+}
+
+// limit is how many may run under an exclusive: the least that any role says which shares it.
+func (v *view) limit(of crowbar.Exclusive) int {
+	least := of.Limit
+	for _, r := range v.sharers(of.Name) {
+		for _, e := range r.Exclusive {
+			if e.Name == of.Name {
+				least = min(least, e.Limit)
+			}
+		}
+	}
+	return least
+}
+
+func (v *view) sharers(name string) []*crowbar.Role {
+	if v.sharing == nil {
+		v.sharing = map[string][]*crowbar.Role{}
+		for r := range v.s.Roles() {
+			for _, e := range r.Exclusive {
+				v.sharing[e.Name] = append(v.sharing[e.Name], r)
+			}
+		}
+	}
+	return v.sharing[name]
 }
 
 func (v *view) failures(nr *crowbar.NodeRole) []*crowbar.NodeRole {

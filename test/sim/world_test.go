@@ -125,8 +125,7 @@ func (w *world) catalog() *crowbar.Catalog {
 			from = slices.Concat(others, services)
 			r.Flags.Cluster, r.Flags.Destructive = chance(40), chance(12)
 			if chance(40) {
-				lock := w.rng.IntN(2)
-				r.Exclusive = []crowbar.Exclusive{{Name: fmt.Sprintf("lock%d", lock), Limit: 1 + lock}}
+				r.Exclusive = []crowbar.Exclusive{{Name: fmt.Sprintf("lock%d", w.rng.IntN(2)), Limit: 1 + w.rng.IntN(2)}}
 				if chance(60) {
 					r.Exclusive[0].Gate = "peers-active"
 				}
