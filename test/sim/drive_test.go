@@ -103,7 +103,7 @@ func (d *drive) found() {
 	for range 2 + d.rng.IntN(4) {
 		d.create()
 	}
-	for range 2 + d.rng.IntN(6) {
+	for range 3 + d.rng.IntN(10) {
 		d.bind()
 	}
 	d.commit()
@@ -158,7 +158,7 @@ func (d *drive) event() {
 	for _, c := range []struct {
 		times int
 		do    func()
-	}{{5, d.bind}, {4, d.commit}, {4, d.set}, {3, d.unbind}, {3, d.retry}, {3, d.alive}, {2, d.rerun}, {2, d.pause}, {2, d.reboot}, {1, d.propose},
+	}{{5, d.bind}, {4, d.commit}, {4, d.set}, {4, d.unbind}, {3, d.retry}, {3, d.alive}, {2, d.rerun}, {2, d.pause}, {2, d.reboot}, {3, d.lull}, {1, d.propose},
 		{1, d.create}, {1, d.delete}, {1, d.freeze}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
 		for range c.times {
 			all = append(all, c.do)
@@ -166,6 +166,9 @@ func (d *drive) event() {
 	}
 	all[d.rng.IntN(len(all))]()
 }
+
+// lull lets what can run come to rest.
+func (d *drive) lull() { time.Sleep(time.Duration(5+d.rng.IntN(40)) * time.Second) }
 
 func (d *drive) create() {
 	d.nodes++

@@ -34,6 +34,9 @@ func TestSim(t *testing.T) {
 		}
 		return
 	}
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
 	seeds, from := uint64(number("KUBECLAMP_SIM_SEEDS", defaultSeeds)), uint64(number("KUBECLAMP_SIM_FROM", 1))
 	var next, done, failed atomic.Uint64
 	t.Run("seeds", func(t *testing.T) {

@@ -111,7 +111,7 @@ func (w *world) catalog() *crowbar.Catalog {
 		Jigs: []crowbar.Jig{{Name: "ssh", Active: true}, {Name: "noop", Active: true}}}
 	chance := func(percent int) bool { return w.rng.IntN(100) < percent }
 	c.Attribs = append(c.Attribs, crowbar.CatalogAttrib{Attrib: attribOf("zone")})
-	n := 3 + w.rng.IntN(7)
+	n := 3 + w.rng.IntN(5)
 	var services, others []string
 	for i := range n {
 		r := crowbar.Role{Name: fmt.Sprintf("r%d", i), Jig: "ssh", Timeout: crowbar.Duration(time.Minute)}
@@ -119,7 +119,7 @@ func (w *world) catalog() *crowbar.Catalog {
 		switch {
 		case i > 0 && chance(15):
 			r.Flags.Service, r.Jig, from = true, "noop", services
-		case i == 0 || chance(25):
+		case i == 0 || chance(20):
 			r.Flags.Implicit, from = true, others
 		default:
 			from = slices.Concat(others, services)
@@ -130,6 +130,9 @@ func (w *world) catalog() *crowbar.Catalog {
 					r.Exclusive[0].Gate = "peers-active"
 				}
 			}
+		}
+		if len(others) > 1 && chance(8) {
+			r.Conflicts = []string{others[w.rng.IntN(len(others))]}
 		}
 		for range min(len(from), 1+w.rng.IntN(2)) {
 			if p := from[w.rng.IntN(len(from))]; !slices.Contains(r.Requires, p) {
@@ -156,7 +159,7 @@ func (w *world) catalog() *crowbar.Catalog {
 		}
 	}
 	for _, r := range c.Roles {
-		w.note("role %s %+v jig %s requires %v preceeds %v wants %v exclusive %v", r.Name, r.Flags, r.Jig, r.Requires, r.Preceeds, r.Wants, r.Exclusive)
+		w.note("role %s %+v jig %s requires %v preceeds %v wants %v conflicts %v exclusive %v", r.Name, r.Flags, r.Jig, r.Requires, r.Preceeds, r.Wants, r.Conflicts, r.Exclusive)
 	}
 	return c
 }
