@@ -11,7 +11,7 @@ import (
 type Snapshot struct {
 	rev     Rev
 	next    ID
-	objects map[Kind]table[Object] // one small map, copied at each Apply; the tables are persistent
+	objects [11]table[Object] // by place(kind); the tables are persistent
 
 	onNode   table[[]ID] // node -> its node-roles
 	ofRole   table[[]ID] // hash of (deployment, role) -> node-roles
@@ -20,7 +20,34 @@ type Snapshot struct {
 }
 
 // NewSnapshot is the empty state: revision 0, next id 1.
-func NewSnapshot() *Snapshot { return &Snapshot{next: 1, objects: map[Kind]table[Object]{}} }
+func NewSnapshot() *Snapshot { return &Snapshot{next: 1} }
+
+// place is where a kind's table is.
+func place(k Kind) int {
+	switch k {
+	case KindBarclamp:
+		return 1
+	case KindRole:
+		return 2
+	case KindJig:
+		return 3
+	case KindAttrib:
+		return 4
+	case KindNode:
+		return 5
+	case KindDeployment:
+		return 6
+	case KindDeploymentRole:
+		return 7
+	case KindNodeRole:
+		return 8
+	case KindRun:
+		return 9
+	case KindSecret:
+		return 10
+	}
+	return 0
+}
 
 // Rev is the revision of this state.
 func (s *Snapshot) Rev() Rev { return s.rev }
@@ -32,10 +59,6 @@ func (s *Snapshot) Next() ID { return s.next }
 func (s *Snapshot) Apply(rev Rev, changes ...Change) *Snapshot {
 	n := *s
 	n.rev = rev
-	n.objects = make(map[Kind]table[Object], len(s.objects)+1)
-	for k, t := range s.objects {
-		n.objects[k] = t
-	}
 	for _, c := range changes {
 		if c.Drop != nil {
 			n.drop(c.Drop.Kind(), c.Drop.Key())
@@ -56,34 +79,56 @@ func (s *Snapshot) Skip(next ID) *Snapshot {
 }
 
 func (s *Snapshot) put(o Object) {
-	k, id := o.Kind(), o.Key()
-	s.objects[k] = s.objects[k].set(uint64(id), o)
+	t, id := &s.objects[place(o.Kind())], o.Key()
+	*t = t.set(uint64(id), o)
 	s.next = max(s.next, id+1)
 	s.index(o, add)
 }
 
-// replace swaps a node-role of which no index changes: the usual case, and the one that must not cost a copy of the
-// list of its parents' ten thousand children.
+// replace swaps a node-role that stays where it is: the usual case, and the one that must not cost a copy of the list of
+// its parents' ten thousand children, nor a change of the lists of ten thousand parents when it gets one more.
 func (s *Snapshot) replace(o Object) bool {
 	nr, ok := o.(*NodeRole)
 	if !ok {
 		return false
 	}
 	old := s.NodeRole(nr.ID)
-	if old == nil || old.Node != nr.Node || old.Role != nr.Role || old.Deployment != nr.Deployment || !slices.Equal(old.Parents, nr.Parents) {
+	if old == nil || old.Node != nr.Node || old.Role != nr.Role || old.Deployment != nr.Deployment {
 		return false
 	}
-	s.objects[KindNodeRole] = s.objects[KindNodeRole].set(uint64(nr.ID), o)
+	t := &s.objects[place(KindNodeRole)]
+	*t = t.set(uint64(nr.ID), o)
+	s.relink(nr.ID, old.Parents, nr.Parents)
 	return true
 }
 
+// relink changes the lists of children of those parents that come or go.
+func (s *Snapshot) relink(child ID, old, new []Link) {
+	was, is := old, new
+	for len(was) > 0 && len(is) > 0 && was[0] == is[0] {
+		was, is = was[1:], is[1:]
+	}
+	for len(was) > 0 && len(is) > 0 && was[len(was)-1] == is[len(is)-1] {
+		was, is = was[:len(was)-1], is[:len(is)-1]
+	}
+	for _, p := range was {
+		if !slices.ContainsFunc(new, func(l Link) bool { return l.ID == p.ID }) {
+			s.children = remove(s.children, uint64(p.ID), child)
+		}
+	}
+	for _, p := range is {
+		s.children = add(s.children, uint64(p.ID), child)
+	}
+}
+
 func (s *Snapshot) drop(k Kind, id ID) {
-	old, ok := s.objects[k].get(uint64(id))
+	t := &s.objects[place(k)]
+	old, ok := t.get(uint64(id))
 	if !ok {
 		return
 	}
 	s.index(old, remove)
-	s.objects[k] = s.objects[k].del(uint64(id))
+	*t = t.del(uint64(id))
 }
 
 func (s *Snapshot) index(o Object, how func(table[[]ID], uint64, ID) table[[]ID]) {
@@ -107,7 +152,8 @@ func add(t table[[]ID], k uint64, id ID) table[[]ID] {
 	if had {
 		return t
 	}
-	return t.set(k, slices.Insert(slices.Clone(old), i, id))
+	more := make([]ID, 0, len(old)+1)
+	return t.set(k, append(append(append(more, old[:i]...), id), old[i:]...))
 }
 
 func remove(t table[[]ID], k uint64, id ID) table[[]ID] {
@@ -153,14 +199,14 @@ func nameOf(o Object) string {
 }
 
 // Get finds one object; nil if there is none.
-func (s *Snapshot) Get(k Kind, id ID) Object { o, _ := s.objects[k].get(uint64(id)); return o }
+func (s *Snapshot) Get(k Kind, id ID) Object { o, _ := s.objects[place(k)].get(uint64(id)); return o }
 
 // Count is the number of objects of a kind.
-func (s *Snapshot) Count(k Kind) int { return s.objects[k].size }
+func (s *Snapshot) Count(k Kind) int { return s.objects[place(k)].size }
 
 // All yields the objects of a kind in order of id.
 func (s *Snapshot) All(k Kind) iter.Seq[Object] {
-	t := s.objects[k]
+	t := s.objects[place(k)]
 	return func(yield func(Object) bool) {
 		for _, o := range t.all() {
 			if !yield(o) {
@@ -171,7 +217,7 @@ func (s *Snapshot) All(k Kind) iter.Seq[Object] {
 }
 
 func one[T Object](s *Snapshot, k Kind, id ID) (zero T) {
-	if o, ok := s.objects[k].get(uint64(id)); ok {
+	if o, ok := s.objects[place(k)].get(uint64(id)); ok {
 		return o.(T)
 	}
 	return zero
@@ -190,7 +236,7 @@ func every[T Object](s *Snapshot, k Kind) iter.Seq[T] {
 func byName[T Object](s *Snapshot, k Kind, name string) (zero T) {
 	ids, _ := s.named.get(hash(string(k), name))
 	for _, id := range ids {
-		if o, ok := s.objects[k].get(uint64(id)); ok && nameOf(o) == name {
+		if o, ok := s.objects[place(k)].get(uint64(id)); ok && nameOf(o) == name {
 			return o.(T)
 		}
 	}
@@ -280,11 +326,15 @@ func (s *Snapshot) sorted(ids []ID, keep func(*NodeRole) bool) []*NodeRole {
 			out = append(out, nr)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *NodeRole) int {
-		if a.Cohort != b.Cohort {
-			return a.Cohort - b.Cohort
-		}
-		return int(a.ID) - int(b.ID)
-	})
+	if !slices.IsSortedFunc(out, byCohort) { // the ids are, and most lists are of one cohort
+		slices.SortStableFunc(out, byCohort)
+	}
 	return out
+}
+
+func byCohort(a, b *NodeRole) int {
+	if a.Cohort != b.Cohort {
+		return a.Cohort - b.Cohort
+	}
+	return int(a.ID) - int(b.ID)
 }

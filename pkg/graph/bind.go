@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -93,9 +94,10 @@ func (d *draft) link(links []crowbar.Link, parent *crowbar.NodeRole) []crowbar.L
 
 // addLink keeps links sorted by id and without doubles; hard wins over soft.
 func addLink(links []crowbar.Link, l crowbar.Link) []crowbar.Link {
-	i, had := slices.BinarySearchFunc(links, l.ID, func(a crowbar.Link, id crowbar.ID) int { return int(a.ID) - int(id) })
+	i, had := slices.BinarySearchFunc(links, l.ID, byID)
 	if !had {
-		return slices.Insert(slices.Clone(links), i, l)
+		more := make([]crowbar.Link, 0, len(links)+1)
+		return append(append(append(more, links[:i]...), l), links[i:]...)
 	}
 	if links[i].Soft && !l.Soft {
 		links = slices.Clone(links)
@@ -103,6 +105,8 @@ func addLink(links []crowbar.Link, l crowbar.Link) []crowbar.Link {
 	}
 	return links
 }
+
+func byID(l crowbar.Link, id crowbar.ID) int { return cmp.Compare(l.ID, id) }
 
 // locate finds a wanted role: on the node, whatever its deployment; else, unless it must be on the node, the first one up
 // the chain of deployments. A role that provides the wanted one is as good. What is on its way out does not count.
@@ -191,12 +195,14 @@ func (d *draft) softly(of, earlier *crowbar.Role, nr *crowbar.NodeRole) []*crowb
 // adopt makes a new node-role the parent of its peers' children, if its role is a cluster, and of what it preceeds.
 func (d *draft) adopt(r *crowbar.Role, nr *crowbar.NodeRole) error {
 	if r.Flags.Cluster {
+		follows := map[crowbar.ID]bool{} // the peers have the same children
 		for _, peer := range d.s.NodeRolesOf(nr.Deployment, r.ID) {
 			if peer.ID == nr.ID || peer.Removing {
 				continue
 			}
 			for _, child := range d.s.Children(peer.ID) {
-				if hard(child, peer.ID) && !child.Removing {
+				if !follows[child.ID] && hard(child, peer.ID) && !child.Removing {
+					follows[child.ID] = true
 					if err := d.follow(child.ID, crowbar.Link{ID: nr.ID}); err != nil {
 						return err
 					}
@@ -219,7 +225,8 @@ func (d *draft) adopt(r *crowbar.Role, nr *crowbar.NodeRole) error {
 }
 
 func hard(child *crowbar.NodeRole, parent crowbar.ID) bool {
-	return slices.Contains(child.Parents, crowbar.Link{ID: parent})
+	i, is := slices.BinarySearchFunc(child.Parents, parent, byID)
+	return is && !child.Parents[i].Soft
 }
 
 // follow gives a child one more parent.

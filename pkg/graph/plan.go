@@ -19,36 +19,31 @@ func Plan(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Step, error) {
 	for _, up := range chain(s, deployment) {
 		listed[up.ID] = true
 	}
-	at := s.Apply(s.Rev(), changes...)
-	p := planner{start: s, committed: at, times: history(s), ran: map[crowbar.ID]bool{}}
+	d := drafted(s.Apply(s.Rev(), changes...))
+	p := planner{start: s, committed: d.s, times: history(s), ran: map[crowbar.ID]bool{}}
 	for {
-		next := Runnable(at)
+		next := Runnable(d.s)
 		if len(next) == 0 {
 			return p.steps, nil
 		}
 		for _, nr := range next {
 			if listed[nr.Deployment] {
-				p.foresee(at.NodeRole(nr.ID))
+				p.foresee(d.s.NodeRole(nr.ID))
 			}
-			if at, err = pretend(at, nr.ID); err != nil {
+			if err := d.pretend(nr.ID); err != nil {
 				return nil, err
 			}
 		}
 	}
 }
 
-// pretend is the state after a good run that changes no wall.
-func pretend(s *crowbar.Snapshot, id crowbar.ID) (*crowbar.Snapshot, error) {
-	changes, err := Begin(s, id, "plan")
-	if err != nil {
-		return nil, err
+// pretend is a good run that changes no wall.
+func (d *draft) pretend(id crowbar.ID) error {
+	if err := d.begin(id, "plan"); err != nil {
+		return err
 	}
-	s = s.Apply(s.Rev(), changes...)
-	nr := s.NodeRole(id)
-	if changes, err = Finish(s, id, nr.Attempt, crowbar.Outcome{Wall: nr.Wall}); err != nil {
-		return nil, err
-	}
-	return s.Apply(s.Rev(), changes...), nil
+	nr := d.s.NodeRole(id)
+	return d.finish(id, nr.Attempt, crowbar.Outcome{Wall: nr.Wall})
 }
 
 type planner struct {

@@ -46,17 +46,25 @@ func soonest(a, b *crowbar.NodeRole) int {
 // Begin brackets a run's start: TODO -> TRANSITION under the next attempt number, held by owner. The changes hold the new
 // Run, whose id is NodeRole.Run. What is not runnable any more is a Conflict that says why.
 func Begin(s *crowbar.Snapshot, id crowbar.ID, owner string) ([]crowbar.Change, error) {
+	d := drafted(s)
+	if err := d.begin(id, owner); err != nil {
+		return nil, err
+	}
+	return d.changes(), nil
+}
+
+func (d *draft) begin(id crowbar.ID, owner string) error {
+	s := d.s
 	nr := s.NodeRole(id)
 	if nr == nil {
-		return nil, crowbar.Errorf(crowbar.NotFound, "begin: there is no node-role %s", id)
+		return crowbar.Errorf(crowbar.NotFound, "begin: there is no node-role %s", id)
 	}
 	if nr.State != crowbar.Todo {
-		return nil, invalid(s, nr, crowbar.Transition, "only what is todo can run")
+		return invalid(s, nr, crowbar.Transition, "only what is todo can run")
 	}
 	if why := viewOf(s).hindrance(nr); why != "" {
-		return nil, invalid(s, nr, crowbar.Transition, why)
+		return invalid(s, nr, crowbar.Transition, why)
 	}
-	d := drafted(s)
 	run := &crowbar.Run{ID: s.Next(), NodeRole: id, Node: nr.Node, Role: nr.Role, Deployment: nr.Deployment, Attempt: nr.Attempt + 1, Remove: nr.Removing}
 	d.edit(id, func(nr *crowbar.NodeRole) {
 		nr.State, nr.Status, nr.Owner, nr.Attempt, nr.Run, nr.Stale = crowbar.Transition, "", owner, run.Attempt, run.ID, false
@@ -67,7 +75,7 @@ func Begin(s *crowbar.Snapshot, id crowbar.ID, owner string) ([]crowbar.Change, 
 		c.First = id
 		d.put(&c)
 	}
-	return d.changes(), nil
+	return nil
 }
 
 func gone(s *crowbar.Snapshot, first crowbar.ID) bool {
@@ -77,14 +85,21 @@ func gone(s *crowbar.Snapshot, first crowbar.ID) bool {
 
 // Finish brackets a run's end. A stale attempt is a Conflict: another run has begun since, or it was taken for lost.
 func Finish(s *crowbar.Snapshot, id crowbar.ID, attempt uint64, o crowbar.Outcome) ([]crowbar.Change, error) {
-	nr := s.NodeRole(id)
+	d := drafted(s)
+	if err := d.finish(id, attempt, o); err != nil {
+		return nil, err
+	}
+	return d.changes(), nil
+}
+
+func (d *draft) finish(id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
+	nr := d.s.NodeRole(id)
 	if nr == nil {
-		return nil, crowbar.Errorf(crowbar.NotFound, "finish: node-role %s was dropped while it ran", id)
+		return crowbar.Errorf(crowbar.NotFound, "finish: node-role %s was dropped while it ran", id)
 	}
 	if nr.State != crowbar.Transition || nr.Attempt != attempt {
-		return nil, crowbar.Errorf(crowbar.Conflict, "finish %s: attempt %d is stale: it is %s at attempt %d", place(s, nr), attempt, nr.State, nr.Attempt)
+		return crowbar.Errorf(crowbar.Conflict, "finish %s: attempt %d is stale: it is %s at attempt %d", place(d.s, nr), attempt, nr.State, nr.Attempt)
 	}
-	d := drafted(s)
 	removed := d.closeRun(nr, o)
 	switch {
 	case o.Lost:
@@ -103,7 +118,7 @@ func Finish(s *crowbar.Snapshot, id crowbar.ID, attempt uint64, o crowbar.Outcom
 	default:
 		d.applied(nr, o)
 	}
-	return d.changes(), nil
+	return nil
 }
 
 // closeRun records the outcome and tells whether the run was a removal.
