@@ -173,7 +173,7 @@ func TestFailures(t *testing.T) {
 		spoil func(*cluster)
 		says  string
 	}{
-		"node not Ready":  {func(c *cluster) { c.nodes[1] = "n2!" }, "Ready are n1; not Ready: n2"},
+		"node not Ready":  {func(c *cluster) { c.nodes[1] = "n2!" }, "nodes that are Ready: n1; not Ready: n2"},
 		"pods cut off":    {func(c *cluster) { c.cut = "10.244.2.2" }, "for pod 10.244.1.2 on n1 to reach pod 10.244.2.2 on n2"},
 		"not the overlay": {func(c *cluster) { c.device = "eth0" }, "not through the overlay: the way is 10.244.2.2 dev eth0, and flannel's device is flannel.1"},
 	}
