@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 var (
@@ -22,7 +23,11 @@ var (
 	keepOn  = flag.Bool("sim.all", false, "go on after a seed that failed")
 )
 
-const defaultSeeds = 600
+// defaultSeeds are lived through, or as many as there is time for.
+const (
+	defaultSeeds = 600
+	defaultTime  = 75 * time.Second
+)
 
 // TestSim lives through many seeds. KUBECLAMP_SIM_SEEDS says how many, KUBECLAMP_SIM_FROM where to begin.
 func TestSim(t *testing.T) {
@@ -38,12 +43,13 @@ func TestSim(t *testing.T) {
 		t.Skip("it takes a minute")
 	}
 	seeds, from := uint64(number("KUBECLAMP_SIM_SEEDS", defaultSeeds)), uint64(number("KUBECLAMP_SIM_FROM", 1))
+	began, all := time.Now(), os.Getenv("KUBECLAMP_SIM_SEEDS") != ""
 	var next, done, failed atomic.Uint64
 	t.Run("seeds", func(t *testing.T) {
 		for shard := range 2 {
 			t.Run(strconv.Itoa(shard), func(t *testing.T) {
 				t.Parallel()
-				for i := next.Add(1) - 1; i < seeds && (*keepOn || failed.Load() == 0); i = next.Add(1) - 1 {
+				for i := next.Add(1) - 1; i < seeds && (*keepOn || failed.Load() == 0) && (all || time.Since(began) < defaultTime); i = next.Add(1) - 1 {
 					if bad := live(t, from+i, planted); len(bad) > 0 {
 						failed.Add(1)
 						t.Errorf("%s\nreplay it with: go test%s ./test/sim -run 'TestSim$' -sim.seed=%d", strings.Join(bad, "\n"), tagged, from+i)
