@@ -97,6 +97,9 @@ func (w *world) step(before, after *crowbar.Snapshot, was, nr *crowbar.NodeRole,
 			w.wrong("%s is %s and its run has no end", label(after, nr), nr.State)
 		}
 	}
+	if r := after.Role(nr.Role); was.State == crowbar.Transition && was.Owner != by.name && r.Flags.Destructive && !was.Removing && nr.State != crowbar.Error {
+		w.wrong("%s is destructive, its daemon went away, and it is %s", label(after, nr), nr.State)
+	}
 	if began {
 		w.begin(before, after, was, nr, by)
 	}
@@ -155,6 +158,7 @@ func (w *world) judge() {
 	}
 	for nr := range s.NodeRoles() {
 		w.result(s, nr)
+		w.edges(s, nr)
 	}
 	w.mu.Lock()
 	sure, values := w.sure, w.values
@@ -170,6 +174,33 @@ func (w *world) judge() {
 		}
 	}
 	w.leftovers(s)
+}
+
+// edges looks whether a node-role comes after all that it must: every member of a cluster, and what preceeds it.
+func (w *world) edges(s *crowbar.Snapshot, nr *crowbar.NodeRole) {
+	after := map[crowbar.ID]bool{}
+	var must []*crowbar.NodeRole
+	for _, l := range nr.Parents {
+		after[l.ID] = true
+		if p := s.NodeRole(l.ID); !l.Soft && s.Role(p.Role).Flags.Cluster {
+			must = append(must, s.NodeRolesOf(p.Deployment, p.Role)...)
+		}
+	}
+	for r := range s.Roles() {
+		if !slices.Contains(r.Preceeds, s.Role(nr.Role).Name) {
+			continue
+		}
+		for _, p := range s.NodeRolesOf(nr.Deployment, r.ID) {
+			if !r.Flags.Implicit || p.Node == nr.Node {
+				must = append(must, p)
+			}
+		}
+	}
+	for _, p := range must {
+		if !after[p.ID] {
+			w.wrong("%s does not come after %s", label(s, nr), label(s, p))
+		}
+	}
 }
 
 // result compares what a node-role made with what it would make of the final state.
