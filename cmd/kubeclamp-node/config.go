@@ -42,15 +42,16 @@ func authority(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// follow calls again after SIGHUP, and when the content of one of the files has changed, until the context ends. The files
-// are asked for each time, because the config names some of them.
+// follow calls again after SIGHUP, and when the content of one of the files has changed, until the context ends; and once in
+// the beginning, because a file may have changed after its caller read it. What is compared is always taken before the files
+// are read, so that no change falls between. The files are asked for each time, because the config names some of them.
 func follow(ctx context.Context, files func() []string, again func() error, log *slog.Logger) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	was := sum(files())
+	var was [sha256.Size]byte
 	for {
 		forced := false
 		select {
@@ -64,13 +65,12 @@ func follow(ctx context.Context, files func() []string, again func() error, log 
 		if now == was && !forced {
 			continue
 		}
+		was = now
 		if err := again(); err != nil {
 			log.Warn("the config is not taken; the one before stays", "error", err)
-			was = now
 			continue
 		}
-		was = sum(files())
-		log.Info("the config is read again")
+		log.Debug("the config is read again")
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -180,13 +181,12 @@ func balancer(t *testing.T, cfg Config) *Balancer {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 500 {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if ok() {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("in five seconds it was never so that %s", what)
+	t.Fatalf("in half a minute it was never so that %s", what)
 }
 
 func (b *Balancer) well() string {
@@ -367,6 +367,9 @@ func TestFollowsThePool(t *testing.T) {
 	}
 	set(2)
 	eventually(t, "two are left", func() bool { return b.well() == "2 3" })
+	eventually(t, "the two are on disk", func() bool {
+		return slices.Equal(begin(Config{StateFile: state}, nil), []string{servers[0].address, servers[1].address})
+	})
 	stop()
 	wg.Wait()
 	again := balancer(t, cfg)
