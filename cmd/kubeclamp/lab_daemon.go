@@ -30,11 +30,7 @@ func (d labDaemon) pidFile() string { return filepath.Join(d.dir, "daemon.pid") 
 
 // start starts kubeclampd in the background unless it runs, and waits until it answers.
 func (d labDaemon) start(ctx context.Context) (*client.Client, error) {
-	if d.pid() == 0 {
-		if err := d.spawn(); err != nil {
-			return nil, err
-		}
-	}
+	spawned := false
 	limit, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var last error
@@ -47,8 +43,15 @@ func (d labDaemon) start(ctx context.Context) (*client.Client, error) {
 			}
 		}
 		last = err
-		if d.pid() == 0 {
+		// The one that was there at first may just have been on its way out.
+		switch gone := d.pid() == 0; {
+		case gone && spawned:
 			return nil, fmt.Errorf("kubeclampd ended right after its start; its log is %s:\n%s", d.log(), tail(d.log(), 15))
+		case gone:
+			if err := d.spawn(); err != nil {
+				return nil, err
+			}
+			spawned = true
 		}
 		select {
 		case <-limit.Done():
