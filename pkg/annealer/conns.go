@@ -39,8 +39,7 @@ func newConns(linger time.Duration) *conns {
 
 // take gives the idle connection to a node, or makes one.
 func (c *conns) take(ctx context.Context, name string, j jig.Jig, n *crowbar.Node) (d *dialled, err error) {
-	w := way{name, n.Address, n.SSH}
-	w.ssh.HostKey = "" // recorded at the first contact, which is no reason for a second one
+	w := way{name, n.Address, n.SSH} // with the host key: another one is a reason to ask the jig again, which keeps what fits
 	c.mu.Lock()
 	d = c.idle[n.ID]
 	delete(c.idle, n.ID)
