@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -92,7 +93,7 @@ func (l *Lab) fault(ctx context.Context, rec record, n nodeRecord, f Fault) erro
 	case FaultKill:
 		return l.powerOff(ctx, n)
 	case FaultFreeze, FaultThaw:
-		return l.freezeNode(n, f.Kind == FaultFreeze)
+		return l.freezeNode(ctx, n, f.Kind == FaultFreeze)
 	case FaultDrop:
 		if f.Peer == "" {
 			f.Peer = PeerAll
@@ -117,7 +118,7 @@ func (l *Lab) fault(ctx context.Context, rec record, n nodeRecord, f Fault) erro
 		cur.DiskFull = true
 	case FaultHeal:
 		cur = faults{}
-		if err := l.freezeNode(n, false); err != nil {
+		if err := l.freezeNode(ctx, n, false); err != nil {
 			return err
 		}
 	default:
@@ -162,7 +163,8 @@ func (f faults) words() []string {
 	return out
 }
 
-func (l *Lab) freezeNode(n nodeRecord, on bool) error {
+// freezeNode stops or resumes every process of a node, and waits until they are: the kernel takes its time for many.
+func (l *Lab) freezeNode(ctx context.Context, n nodeRecord, on bool) error {
 	p, ok := l.groupOf(n.Name, "freezer.state", "cgroup.freeze")
 	if !ok {
 		if on {
@@ -173,7 +175,8 @@ func (l *Lab) freezeNode(n nodeRecord, on bool) error {
 	if !freeze(filepath.Dir(p), on) {
 		return crowbar.Errorf(crowbar.Unavailable, "the kernel refuses to write %s", p)
 	}
-	return nil
+	what := map[bool]string{true: "freezing " + n.Name, false: "thawing " + n.Name}[on]
+	return await(ctx, 10*time.Second, what, func() bool { return frozen(filepath.Dir(p)) == on })
 }
 
 // applyLink makes the node's cable what the recorded faults say; the supervisor calls it at each boot.

@@ -74,7 +74,7 @@ func (l *Lab) powerOff(ctx context.Context, n nodeRecord) error {
 	if err := kill(pid, syscall.SIGKILL); err != nil {
 		return err
 	}
-	if err := l.freezeNode(n, false); err != nil { // a frozen node dies when it thaws
+	if err := l.freezeNode(ctx, n, false); err != nil { // a frozen node dies when it thaws
 		return err
 	}
 	st, err := l.nodeState(n.Name)

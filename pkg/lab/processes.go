@@ -68,6 +68,15 @@ func freeze(dir string, on bool) bool {
 	return false
 }
 
+// frozen says that all processes of a group have stopped; while they are being stopped it is not.
+func frozen(dir string) bool {
+	if b, err := os.ReadFile(filepath.Join(dir, "freezer.state")); err == nil {
+		return strings.TrimSpace(string(b)) == "FROZEN"
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "cgroup.events"))
+	return err == nil && strings.Contains(string(b), "frozen 1")
+}
+
 // removeGroups removes empty groups, deepest first.
 func removeGroups(ctx context.Context, dirs []string) error {
 	var last error

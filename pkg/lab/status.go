@@ -81,7 +81,7 @@ func readGroup(dir string, out *NodeStatus) {
 		}
 		return strings.TrimSpace(string(b))
 	}
-	if read("freezer.state") == "FROZEN" || read("cgroup.freeze") == "1" {
+	if frozen(dir) {
 		out.State = StateFrozen
 	}
 	if m := max(statValue(read("memory.stat"), "total_rss"), statValue(read("memory.stat"), "anon")); m > 0 {
