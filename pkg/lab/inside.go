@@ -1,7 +1,10 @@
 package lab
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
@@ -62,8 +66,18 @@ func Inside(args []string) error {
 	return crowbar.Errorf(crowbar.Invalid, "lab inside: no part %q", args[0])
 }
 
-// enter puts this process into the node's cgroups and turns it into the chain nsenter, unshare, init.
-func (l *Lab) enter(n nodeRecord) error {
+// join puts this process into the node's groups. Whoever clears up after an earlier boot may take a group away between its
+// making and the joining; then it is made again.
+func (l *Lab) join(n nodeRecord) error {
+	var last error
+	err := await(context.Background(), 5*time.Second, "joining the control groups of "+n.Name, func() bool {
+		last = l.joinOnce(n)
+		return !errors.Is(last, syscall.ENODEV) && !errors.Is(last, fs.ErrNotExist)
+	})
+	return errors.Join(last, err)
+}
+
+func (l *Lab) joinOnce(n nodeRecord) error {
 	dirs, err := l.makeGroups(n)
 	if err != nil {
 		return err
@@ -72,6 +86,14 @@ func (l *Lab) enter(n nodeRecord) error {
 		if err := os.WriteFile(filepath.Join(d, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0); err != nil {
 			return fmt.Errorf("enter cgroup: %w", err)
 		}
+	}
+	return nil
+}
+
+// enter puts this process into the node's cgroups and turns it into the chain nsenter, unshare, init.
+func (l *Lab) enter(n nodeRecord) error {
+	if err := l.join(n); err != nil {
+		return err
 	}
 	path, err := exec.LookPath("nsenter")
 	if err != nil {
