@@ -156,13 +156,16 @@ func (l *Lab) powerOn(ctx context.Context, n nodeRecord) error {
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	err = await(ctx, 20*time.Second, "start of node "+n.Name, func() bool {
+		st, err = l.nodeState(n.Name)
+		if err == nil && st.Supervisor.alive() && st.State != StateOff {
+			return true
+		}
 		select {
 		case <-ended:
-			return true
+			return !l.supervised(n.Name)
 		default:
+			return false
 		}
-		st, err = l.nodeState(n.Name)
-		return err == nil && st.Supervisor.PID == cmd.Process.Pid && st.State != StateOff
 	})
 	if err != nil {
 		return err

@@ -52,10 +52,16 @@ func (l *Lab) supervise(n nodeRecord) error {
 	if err != nil {
 		return err
 	}
+	ctx := context.Background()
+	// One that a killed command has started may have the node still; while it has, this one waits for its end.
+	var alone *os.File
+	if err := await(ctx, 15*time.Second, "the node's other supervisor to end", func() bool { alone, err = flock(l.supervisorLock(n.Name)); return err == nil }); err != nil {
+		return err
+	}
+	defer alone.Close()
 	if err := l.joinSupervisors(); err != nil {
 		return err
 	}
-	ctx := context.Background()
 	st, err := l.nodeState(n.Name)
 	if err != nil {
 		return err
@@ -79,6 +85,20 @@ func (l *Lab) supervise(n nodeRecord) error {
 		}
 		return errors.Join(l.cleanNode(ctx, n), l.saveState(n.Name, st))
 	}
+}
+
+// supervisorLock is held by the process that supervises the node, and freed by the kernel when that ends.
+func (l *Lab) supervisorLock(name string) string {
+	return filepath.Join(l.nodeDir(name), "supervisor.lock")
+}
+
+// supervised says that some process has the node.
+func (l *Lab) supervised(name string) bool {
+	f, err := flock(l.supervisorLock(name))
+	if err == nil {
+		f.Close()
+	}
+	return err != nil
 }
 
 func (l *Lab) saveState(name string, st nodeState) error {
