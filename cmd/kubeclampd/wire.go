@@ -68,6 +68,7 @@ func serve(ctx context.Context, c *config) (err error) {
 		case <-ctx.Done():
 		}
 	}()
+	// gofail: var held struct{}
 	eng, err := newEngine(c, st, owner)
 	if err != nil {
 		return err
@@ -79,12 +80,14 @@ func serve(ctx context.Context, c *config) (err error) {
 	defer closeHands()
 	host := plugin.NewHost(plugin.Config{Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log})
 	defer host.Close()
+	// gofail: var beforeImport struct{}
 	if err := importAll(ctx, c, eng, host, hands); err != nil {
 		return err
 	}
 	if err := eng.Reclaim(ctx); err != nil {
 		return err
 	}
+	// gofail: var reclaimed struct{}
 	cache, err := openArtifacts(c)
 	if err != nil {
 		return err
@@ -120,8 +123,10 @@ func run(ctx context.Context, c *config, eng *engine.Engine, ann *annealer.Annea
 		}()
 	}
 	c.log.Info("ready", "api", listener.Addr(), "nodes", eng.View().Count(crowbar.KindNode))
+	// gofail: var ready struct{}
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 	first := <-ended
+	// gofail: var stopping struct{}
 	cancel()
 	for range len(loops) - 1 {
 		first = errors.Join(first, <-ended)
@@ -177,6 +182,7 @@ func newServer(c *config, conf api.Config) (*http.Server, net.Listener, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// gofail: var beforeListen struct{}
 	listener, err := net.Listen("tcp", c.listen)
 	if err != nil {
 		return nil, nil, fmt.Errorf("API: %w", err)
@@ -218,6 +224,7 @@ func admin(file, address, ca string) (token string, err error) {
 	if err := os.WriteFile(tmp, b, 0o600); err != nil {
 		return "", err
 	}
+	// gofail: var beforeAdminRename struct{}
 	return had.Token, os.Rename(tmp, file)
 }
 

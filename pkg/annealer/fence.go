@@ -63,6 +63,7 @@ func (f *fence) pass(ctx context.Context, on jig.Conn) error {
 	if f.passed && !f.always {
 		return nil
 	}
+	// gofail: var beforeFence struct{}
 	exit, err := on.Exec(ctx, jig.Script(fenceScript, f.name, strconv.FormatUint(f.attempt, 10)))
 	switch {
 	case err != nil:
@@ -72,6 +73,7 @@ func (f *fence) pass(ctx context.Context, on jig.Conn) error {
 	case exit.Code != 0:
 		return fmt.Errorf("fence: it ended with %d: %s", exit.Code, strings.TrimSpace(string(exit.Stderr)))
 	}
+	// gofail: var afterFence struct{}
 	f.passed = true
 	return nil
 }

@@ -62,6 +62,7 @@ func (l *logs) open(id crowbar.ID, attempt uint64, out *transcript) (*runLog, er
 	if had := l.attempts(id); len(had) >= keepLogs {
 		for _, n := range had[:len(had)-keepLogs+1] {
 			_ = os.Remove(l.path(id, n))
+			// gofail: var oldLogRemoved struct{}
 		}
 	}
 	f, err := os.OpenFile(l.path(id, attempt), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
@@ -103,6 +104,7 @@ func (r *runLog) line(format string, a ...any) {
 	if r.over {
 		return
 	}
+	// gofail: var beforeLogLine struct{}
 	_, _ = fmt.Fprintf(r.f, "%9.3fs %s\n", time.Since(r.began).Seconds(), text)
 	r.wake()
 }

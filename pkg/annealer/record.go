@@ -119,7 +119,9 @@ func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 		c.Env = env
 	}
 	began := time.Now()
+	// gofail: var beforeExec struct{}
 	exit, err := do(ctx, c)
+	// gofail: var afterExec struct{}
 	r.saw(ctx, err)
 	r.log.exec(c, exit, err, time.Since(began))
 	return exit, err
@@ -132,7 +134,9 @@ func (r *recorder) Put(ctx context.Context, path string, mode fs.FileMode, from 
 	}
 	began := time.Now()
 	counted := &counter{r: from}
+	// gofail: var beforePut struct{}
 	err := r.link().Put(ctx, path, mode, counted)
+	// gofail: var afterPut struct{}
 	if own := counted.failed(); own != nil { // the source broke off, not the link
 		err = fmt.Errorf("put %s: %w", path, own)
 	} else {

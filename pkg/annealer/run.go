@@ -23,24 +23,30 @@ const (
 // run is one run of a node-role from Begin to Finish.
 func (a *Annealer) run(ctx context.Context, nr *crowbar.NodeRole) {
 	id := nr.ID
+	// gofail: var beforeBegin struct{}
 	w, err := a.Engine.Begin(ctx, id)
 	if err != nil {
 		a.notBegun(ctx, nr, err)
 		return
 	}
+	// gofail: var begun struct{}
 	out := newTranscript(w)
 	log, err := a.logs.open(id, w.Attempt, out)
 	if err != nil {
 		a.finish(ctx, w, crowbar.Outcome{Failure: fmt.Sprintf("write the run log: %s", err)})
 		return
 	}
+	// gofail: var logOpen struct{}
 	o := a.work(ctx, w, log)
+	// gofail: var worked struct{}
 	o.Failure, o.Status = out.mask(o.Failure), out.mask(o.Status)
 	for i, c := range o.Changes {
 		o.Changes[i] = out.mask(c)
 	}
 	log.end(o)
+	// gofail: var beforeFinish struct{}
 	a.finish(ctx, w, o)
+	// gofail: var finished struct{}
 	log.close()
 	if o.Lost {
 		pause(ctx, breather)
@@ -122,10 +128,12 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 		}
 		return crowbar.Outcome{Failure: err.Error(), Status: line(err.Error())}
 	}
+	// gofail: var reached struct{}
 	rec := &recorder{conn: dialled.conn, redial: dialled.redial, log: log, fence: newFence(w, name)}
 	status := newStatus(run, a.Engine, w.NodeRole.ID)
 	on := a.target(w, node, rec, log, status)
 	res, err := apply(run, r, on, w.Remove, rec)
+	// gofail: var applied struct{}
 	status.stop()
 	a.conns.put(dialled, rec.broken() != nil)
 	if err != nil && ctx.Err() == nil && run.Err() != nil && errors.Is(context.Cause(run), tooLong) {
@@ -176,6 +184,7 @@ func apply(ctx context.Context, r role.Role, on role.Target, remove bool, rec *r
 	if err := rec.pass(ctx); err != nil {
 		return res, err
 	}
+	// gofail: var beforeRemove struct{}
 	return res, rem.Remove(ctx, on)
 }
 

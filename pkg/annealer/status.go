@@ -23,6 +23,7 @@ func newStatus(ctx context.Context, e Engine, id crowbar.ID) *statusLine {
 		for {
 			select {
 			case text := <-s.text:
+				// gofail: var beforeStatus struct{}
 				_ = e.Status(ctx, id, text) // a status that is not shown is no failure
 			case <-s.end:
 				return

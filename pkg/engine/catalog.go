@@ -14,6 +14,7 @@ const System = "system"
 // Import takes a barclamp's catalog into the state, and makes the system deployment the first time. The same catalog
 // again changes nothing.
 func (e *Engine) Import(ctx context.Context, c *crowbar.Catalog) error {
+	// gofail: var beforeImport struct{}
 	err := e.change(ctx, func(d *draft) error {
 		if d.s.DeploymentNamed(System) == nil {
 			e.makeDeployment(d, &crowbar.Deployment{Name: System, Description: "The root of all deployments", Stored: crowbar.DeploymentCommitted, System: true})

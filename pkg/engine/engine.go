@@ -83,7 +83,9 @@ func (e *Engine) change(ctx context.Context, compute func(d *draft) error) error
 		if len(changes) == 0 {
 			return nil
 		}
+		// gofail: var computed struct{}
 		err := e.Store.Commit(ctx, at.Rev(), changes...)
+		// gofail: var committed struct{}
 		if err == nil || crowbar.KindOf(err) != crowbar.Conflict {
 			return err
 		}

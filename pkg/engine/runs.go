@@ -18,6 +18,7 @@ const keepRuns = 5
 // in transition, all in one commit before anything is touched. Where the attribs cannot be had, the node-role goes to
 // error with the reason, which is also the answer.
 func (e *Engine) Begin(ctx context.Context, id crowbar.ID) (*crowbar.Work, error) {
+	// gofail: var beforeBegin struct{}
 	var work *crowbar.Work
 	var broken error
 	err := e.nodeRoleVerb(ctx, "begin", id, func(d *draft) error {
@@ -36,6 +37,7 @@ func (e *Engine) Begin(ctx context.Context, id crowbar.ID) (*crowbar.Work, error
 	if err != nil {
 		return nil, err
 	}
+	// gofail: var afterBegin struct{}
 	if broken != nil {
 		return nil, fmt.Errorf("begin: %w", broken)
 	}
@@ -57,6 +59,7 @@ func (e *Engine) work(d *draft, id crowbar.ID) (*crowbar.Work, error) {
 		}
 	}
 	for _, c := range in.Computed {
+		// gofail: var beforeSecret struct{}
 		v, changes, err := e.PKI.Value(d.s, c)
 		if err := d.add(changes, err); err != nil {
 			return nil, fmt.Errorf("make attrib %q: %w", c.Attrib, err)
@@ -161,6 +164,7 @@ func finish(d *draft, id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
 
 // Reclaim takes back the runs of daemons that are gone: call it once, before the annealer starts, under the store's hold.
 func (e *Engine) Reclaim(ctx context.Context) error {
+	// gofail: var beforeReclaim struct{}
 	err := e.change(ctx, func(d *draft) error { return d.add(graph.Orphans(d.s, e.Owner), nil) })
 	if err != nil {
 		return fmt.Errorf("reclaim runs of daemons that are gone: %w", err)

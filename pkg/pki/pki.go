@@ -124,6 +124,7 @@ func (d *draft) authority(deployment crowbar.ID, name string) (*Authority, error
 		}
 		return a, d.put(old, at.ID, secret, a.pair(), a.cert.NotAfter)
 	}
+	// gofail: var beforeAuthority struct{}
 	a, err := newAuthority(name, dep.Name, d.Now())
 	if err != nil {
 		return nil, err
@@ -158,6 +159,7 @@ func (d *draft) leaf(w crowbar.Computed) (any, error) {
 	}
 	if old == nil || !a.serves(p, want, d.Now()) {
 		cert, key, end, err := a.issue(want, d.Now())
+		// gofail: var leafIssued struct{}
 		if err != nil {
 			return nil, err
 		}
@@ -196,6 +198,7 @@ func (d *draft) generate(w crowbar.Computed) (any, error) {
 	default:
 		return nil, crowbar.Errorf(crowbar.Invalid, "generate %q is not known: use random-32 or ecdsa-p256", w.Generate)
 	}
+	// gofail: var generated struct{}
 	return v, d.put(nil, w.Deployment, name, v, time.Time{})
 }
 

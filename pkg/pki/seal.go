@@ -56,6 +56,7 @@ func LoadKey(path string) ([]byte, error) {
 	if len(key) != 32 {
 		return nil, crowbar.Errorf(crowbar.Invalid, "sealing key %s has %d bytes, it must have 32: put the right file back; without it no stored secret opens", path, len(key))
 	}
+	// gofail: var keyLoaded struct{}
 	return key, nil
 }
 
@@ -81,6 +82,7 @@ func create(path string, data []byte) error {
 		return err
 	}
 	defer os.Remove(tmp)
+	// gofail: var beforeLink struct{}
 	return os.Link(tmp, path)
 }
 
@@ -90,6 +92,7 @@ func replace(path string, data []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
+	// gofail: var beforeRename struct{}
 	if err := os.Rename(tmp, path); err != nil {
 		os.Remove(tmp)
 		return err

@@ -88,6 +88,7 @@ func (h *Host) Close() error {
 	var all sync.WaitGroup
 	for _, k := range roles {
 		all.Go(k.close)
+		// gofail: var closing struct{}
 	}
 	all.Wait()
 	h.threads.end()
@@ -153,6 +154,7 @@ func (h *Host) room() error {
 	if h.sockets, err = os.MkdirTemp(dir, "d"); err != nil {
 		return err
 	}
+	// gofail: var roomMade struct{}
 	h.lock, err = os.OpenFile(filepath.Join(h.sockets, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err

@@ -118,7 +118,9 @@ func (c *client) run(ctx context.Context, on role.Target, call func(wire, *rolev
 	if err != nil {
 		return err
 	}
+	// gofail: var beforeCall struct{}
 	err = call(p.wire, t)
+	// gofail: var answered struct{}
 	var own answer
 	if err == nil || errors.As(err, &own) {
 		if own.error != nil {
@@ -167,6 +169,7 @@ func (p *running) lend(ctx context.Context, on role.Target) (id uint32, withdraw
 		})
 	}()
 	s := <-made
+	// gofail: var lent struct{}
 	if s == nil { // the broker is closed: the process is gone or going
 		met()
 		return 0, nil, crowbar.Errorf(crowbar.Unavailable, "role %s: %w", p.can.info.Name, role.ErrDied)

@@ -162,6 +162,7 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 			return p.child, nil
 		},
 	})
+	// gofail: var beforeStart struct{}
 	if err := p.connect(ctx, k.name); err != nil {
 		p.client.Kill()
 		return nil, k.startError(path, p, err)
@@ -172,6 +173,7 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 		go p.client.Kill()
 		return nil, crowbar.Errorf(crowbar.Unavailable, "role %s: the plugin host is closed", k.name)
 	}
+	// gofail: var started struct{}
 	k.now = p
 	log.Debug("role's process started", "pid", p.child.ID(), "program", path, "sha256", sum, "version", p.can.info.Version)
 	return p, nil

@@ -40,6 +40,7 @@ func (l *lent) Exec(s rolev1.HandsService_ExecServer) error {
 	}
 	cmd := startIn(start)
 	var mu sync.Mutex // the two outputs share the stream
+	// gofail: var handsExec struct{}
 	cmd.Stdout = sender(func(b []byte) error {
 		mu.Lock()
 		defer mu.Unlock()

@@ -53,10 +53,12 @@ func (s *Store) Commit(ctx context.Context, at crowbar.Rev, changes ...crowbar.C
 	}
 	packed := len(ops) == 1 && string(ops[0].KeyBytes()) == journalKey
 	ops = append(ops, clientv3.OpPut(headKey, strconv.FormatUint(uint64(next), 10)))
+	// gofail: var beforeCommit struct{}
 	rev, err := s.transact(ctx, at, ops)
 	if err != nil {
 		return err
 	}
+	// gofail: var afterCommit struct{}
 	if packed {
 		journal = rev
 	} else {
@@ -147,6 +149,7 @@ func (e entry) op() clientv3.Op {
 // fold writes the journal's entries to their own keys, in as many transactions as it takes, and then drops the journal.
 // It can be cut off anywhere and done again: no commit happens while there is a journal.
 func (s *Store) fold(ctx context.Context, journal int64) error {
+	// gofail: var beforeFold struct{}
 	resp, err := s.kv.Get(ctx, journalKey)
 	if err != nil {
 		return trouble("read", err)
@@ -166,14 +169,17 @@ func (s *Store) fold(ctx context.Context, journal int64) error {
 			size += len(entries[n].Value) + 200
 			n++
 		}
+		// gofail: var betweenFolds struct{}
 		entries = entries[n:]
 		if err := s.foldTxn(ctx, journal, ops); err != nil {
 			return err
 		}
 	}
+	// gofail: var beforeJournalDrop struct{}
 	if err := s.foldTxn(ctx, journal, []clientv3.Op{clientv3.OpDelete(journalKey)}); err != nil {
 		return err
 	}
+	// gofail: var afterFold struct{}
 	return s.folded(journal)
 }
 

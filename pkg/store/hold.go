@@ -35,6 +35,7 @@ func (s *Store) Hold(ctx context.Context, owner string) (lost <-chan struct{}, e
 		lease = grant.ID
 		put = append(put, clientv3.WithLease(lease))
 	}
+	// gofail: var beforeHold struct{}
 	rev, err := s.take(ctx, clientv3.OpPut(ownerKey, string(value), put...))
 	if err != nil {
 		if lease != 0 {
@@ -42,6 +43,7 @@ func (s *Store) Hold(ctx context.Context, owner string) (lost <-chan struct{}, e
 		}
 		return nil, err
 	}
+	// gofail: var afterHold struct{}
 	gone := make(chan struct{})
 	s.mu.Lock()
 	s.owner, s.lease, s.lost = rev, lease, gone
@@ -114,6 +116,7 @@ func (s *Store) release() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	// gofail: var beforeRelease struct{}
 	_, err := s.kv.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(ownerKey), "=", owner)).Then(clientv3.OpDelete(ownerKey)).Commit()
 	if err != nil {
 		return trouble("release", err)

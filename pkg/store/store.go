@@ -57,6 +57,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = 1536 << 10
 	}
+	// gofail: var maxOps int
+	// cfg.MaxOps = maxOps
 	if cfg.TTL == 0 {
 		cfg.TTL = 5 * time.Second
 	}
@@ -69,6 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	// gofail: var afterLoad struct{}
 	s.view, s.journal = l.view, l.journal
 	run, stop := context.WithCancel(context.Background())
 	s.stop = stop
@@ -86,6 +89,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	err := s.release()
+	// gofail: var afterRelease struct{}
 	s.stop()
 	s.done.Wait()
 	s.mu.Lock()

@@ -58,6 +58,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// gofail: var beforeStart struct{}
 	e, err := embed.StartEtcd(config(c))
 	if err != nil {
 		lock.Close()
@@ -76,6 +77,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		s.stop()
 		return nil, crowbar.Errorf(crowbar.Unavailable, "start etcd in %s: %w", c.Dir, err)
 	}
+	// gofail: var afterStart struct{}
 	s.client = v3client.New(e.Server)
 	return s, nil
 }
@@ -93,6 +95,7 @@ func (s *Server) Err() <-chan error { return s.etcd.Err() }
 
 // Close stops etcd and unlocks the folder. Stores on it must be closed before.
 func (s *Server) Close() error {
+	// gofail: var beforeStop struct{}
 	err := s.client.Close()
 	s.stop()
 	if errors.Is(err, context.Canceled) {
@@ -103,6 +106,7 @@ func (s *Server) Close() error {
 
 func (s *Server) stop() {
 	s.etcd.Close()
+	// gofail: var afterStop struct{}
 	s.lock.Close()
 }
 
