@@ -77,7 +77,8 @@ const (
 )
 
 // Kinds lists every kind in the order in which objects refer to each other.
-var Kinds = []Kind{KindBarclamp, KindJig, KindRole, KindAttrib, KindDeployment, KindNode, KindDeploymentRole, KindNodeRole, KindRun, KindSecret}
+var Kinds = []Kind{KindBarclamp, KindJig, KindRole, KindAttrib, KindDeployment, KindNode, KindDeploymentRole, KindNodeRole, KindRun, KindSecret,
+	KindGroup, KindAvailableHammer, KindHammer, KindNetwork, KindRange, KindRouter, KindAllocation, KindDNSNameFilter, KindUser}
 
 // Object is any noun that a Snapshot holds: always a pointer to one of this package's structs.
 type Object interface {
@@ -109,7 +110,7 @@ func New(k Kind) Object {
 	case KindSecret:
 		return &Secret{}
 	}
-	return nil
+	return newAround(k)
 }
 
 // Change is one step from a Snapshot to the next: exactly one of the two is set.
@@ -123,3 +124,6 @@ type Stamps struct {
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
+
+// Times is the stamps of the object that embeds them.
+func (s *Stamps) Times() *Stamps { return s }

@@ -64,6 +64,7 @@ type Role struct {
 	Owns        Owns        `json:"owns"`
 	Timeout     Duration    `json:"timeout"` // of one run; 0 means the engine's default
 	Template    Data        `json:"template,omitempty"`
+	Network     ID          `json:"network_id,omitempty"` // made by the engine for this network, not by a barclamp
 	Stamps
 }
 
@@ -130,6 +131,7 @@ type Node struct {
 	Discovery   Data     `json:"discovery,omitempty"`
 	Hint        Data     `json:"hint,omitempty"`
 	Notes       Data     `json:"notes,omitempty"`
+	Groups      []ID     `json:"groups,omitempty"`
 	Removing    bool     `json:"removing,omitempty"` // being deleted: goes when its last node-role is gone
 	Stamps
 }

@@ -11,7 +11,7 @@ import (
 type Snapshot struct {
 	rev     Rev
 	next    ID
-	objects [11]table[Object] // by place(kind); the tables are persistent
+	objects [20]table[Object] // by place(kind); the tables are persistent
 
 	onNode   table[[]ID] // node -> its node-roles
 	ofRole   table[[]ID] // hash of (deployment, role) -> node-roles
@@ -46,7 +46,7 @@ func place(k Kind) int {
 	case KindSecret:
 		return 10
 	}
-	return 0
+	return placeAround(k)
 }
 
 // Rev is the revision of this state.
@@ -137,6 +137,7 @@ func (s *Snapshot) index(o Object, how func(table[[]ID], uint64, ID) table[[]ID]
 	}
 	nr, ok := o.(*NodeRole)
 	if !ok {
+		s.indexAround(o, how)
 		return
 	}
 	s.onNode = how(s.onNode, uint64(nr.Node), nr.ID)
@@ -194,8 +195,10 @@ func nameOf(o Object) string {
 		return o.Deployment.String() + "/" + o.Name
 	case *DeploymentRole:
 		return o.Deployment.String() + "/" + o.Role.String()
+	case *NodeRole, *Run:
+		return ""
 	}
-	return ""
+	return nameAround(o)
 }
 
 // Get finds one object; nil if there is none.

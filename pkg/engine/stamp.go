@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -113,8 +114,12 @@ func shallow(o crowbar.Object) crowbar.Object {
 		return clone(o)
 	case *crowbar.Secret:
 		return clone(o)
+	case nil:
+		return nil
 	}
-	return o
+	c := reflect.New(reflect.TypeOf(o).Elem())
+	c.Elem().Set(reflect.ValueOf(o).Elem())
+	return c.Interface().(crowbar.Object)
 }
 
 func clone[T any](o *T) *T {
@@ -123,25 +128,8 @@ func clone[T any](o *T) *T {
 }
 
 func stampsOf(o crowbar.Object) *crowbar.Stamps {
-	switch o := o.(type) {
-	case *crowbar.Barclamp:
-		return &o.Stamps
-	case *crowbar.Role:
-		return &o.Stamps
-	case *crowbar.Jig:
-		return &o.Stamps
-	case *crowbar.Attrib:
-		return &o.Stamps
-	case *crowbar.Node:
-		return &o.Stamps
-	case *crowbar.Deployment:
-		return &o.Stamps
-	case *crowbar.DeploymentRole:
-		return &o.Stamps
-	case *crowbar.NodeRole:
-		return &o.Stamps
-	case *crowbar.Secret:
-		return &o.Stamps
+	if st, ok := o.(interface{ Times() *crowbar.Stamps }); ok {
+		return st.Times()
 	}
 	return nil
 }
