@@ -19,7 +19,7 @@ import (
 
 func (a *app) applyCommand() *cobra.Command {
 	var file string
-	var wait, dry bool
+	var wait, dry, force bool
 	var timeout time.Duration
 	cmd := &cobra.Command{Use: "apply -f cluster.yaml", Short: "Declare a cluster and converge it", Args: cobra.NoArgs,
 		Long: "Make the deployment what the file says: nodes, attribs, and which roles are on which node; commit it, and watch it converge.\nThe whole file is checked first: one mistake anywhere, and nothing is changed.",
@@ -29,7 +29,12 @@ func (a *app) applyCommand() *cobra.Command {
 				return err
 			}
 			start := time.Now()
-			if err := c.Apply(cmd.Context(), doc.cluster, dry); err != nil {
+			if force && !dry {
+				err = c.ApplyForced(cmd.Context(), doc.cluster)
+			} else {
+				err = c.Apply(cmd.Context(), doc.cluster, dry)
+			}
+			if err != nil {
 				return doc.locate(err)
 			}
 			if dry || !wait {
@@ -41,6 +46,7 @@ func (a *app) applyCommand() *cobra.Command {
 	f.StringVarP(&file, "file", "f", "", "the document; - is standard input")
 	f.BoolVar(&wait, "wait", true, "watch until the deployment is at rest")
 	f.BoolVar(&dry, "dry-run", false, "check everything, change nothing")
+	f.BoolVar(&force, "force", false, "run every role in full, also where nothing has changed since its last run")
 	f.DurationVar(&timeout, "timeout", time.Hour, "give up watching after this long")
 	_ = cmd.MarkFlagRequired("file")
 	return cmd

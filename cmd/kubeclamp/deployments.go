@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) deploymentsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "deployments", Short: "Deployments: list, show, create, commit, propose, pause, resume, destroy", Aliases: []string{"deployment"}}
+	cmd := &cobra.Command{Use: "deployments", Short: "Deployments: list, show, create, commit, propose, pause, resume, release, destroy", Aliases: []string{"deployment"}}
 	cmd.AddCommand(a.listCommand(crowbar.KindDeployment, "NAME\tSTATE\tPAUSED\tDESCRIPTION", func(o map[string]any) []string {
 		return []string{str(o["name"]), deploymentStateName(o["state"]), str(o["paused"]), str(o["description"])}
 	}), a.showCommand(crowbar.KindDeployment), a.destroyCommand(crowbar.KindDeployment, "destroy", "Remove an empty deployment", false))
@@ -21,7 +21,7 @@ func (a *app) deploymentsCommand() *cobra.Command {
 		}
 		return c.Create(cmd.Context(), crowbar.KindDeployment, map[string]string{"name": args[0]}, nil)
 	}})
-	for verb, short := range map[string]string{"commit": "Let it anneal", "propose": "Halt it for editing", "pause": "Start nothing more in it", "resume": "Go on after a pause"} {
+	for verb, short := range map[string]string{"commit": "Let it anneal", "propose": "Halt it for editing", "pause": "Start nothing more in it", "resume": "Go on after a pause", "release": "End its binding to a plan: what waits outside of it begins"} {
 		cmd.AddCommand(&cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindDeployment),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				c, err := a.client()
@@ -47,7 +47,7 @@ func (a *app) commitCommand() *cobra.Command {
 
 func (a *app) convergeCommand() *cobra.Command {
 	var timeout time.Duration
-	var wait bool
+	var wait, force bool
 	cmd := &cobra.Command{Use: "converge [DEPLOYMENT]", Short: "Rerun the role graph and watch until it is at rest", Args: cobra.MaximumNArgs(1),
 		Long: "Rerun every role on every node, in order. Roles find out what is to be done; where nothing changed, nothing is touched.",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,7 +57,7 @@ func (a *app) convergeCommand() *cobra.Command {
 			return a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) error {
 				start := time.Now()
 				if !wait {
-					if err := c.Do(cmd.Context(), crowbar.KindDeployment, d, "rerun", nil); err != nil {
+					if err := c.Rerun(cmd.Context(), d, force); err != nil {
 						return err
 					}
 				}
@@ -66,5 +66,7 @@ func (a *app) convergeCommand() *cobra.Command {
 		}}
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Hour, "give up watching after this long")
 	cmd.Flags().BoolVar(&wait, "wait-only", false, "only watch; rerun nothing")
+	cmd.Flags().BoolVar(&force, "force", false, "run every role in full, also where nothing has changed since its last run")
+	cmd.MarkFlagsMutuallyExclusive("wait-only", "force")
 	return cmd
 }

@@ -31,10 +31,13 @@ type Engine interface {
 	Propose(ctx context.Context, deployment crowbar.ID) error
 	Retry(ctx context.Context, nodeRole crowbar.ID) error
 	Rerun(ctx context.Context, deployment crowbar.ID) error
+	Force(ctx context.Context, deployment crowbar.ID) error
+	Release(ctx context.Context, deployment crowbar.ID) error
 	Pause(ctx context.Context, deployment crowbar.ID, paused bool) error
 	Set(ctx context.Context, k crowbar.Kind, id crowbar.ID, attrib string, value any) error
 	Attrib(k crowbar.Kind, id crowbar.ID, attrib string) (any, error)
 	Apply(ctx context.Context, c crowbar.Cluster, dry bool) error
+	ApplyForced(ctx context.Context, c crowbar.Cluster) error
 	Plan(deployment crowbar.ID, rerun bool) ([]crowbar.Step, error)
 	PlanCluster(c crowbar.Cluster) ([]crowbar.Step, error)
 	Why(id crowbar.ID) string

@@ -48,13 +48,16 @@ func (a *API) deploymentVerb(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	verbs := map[string]func(context.Context, crowbar.ID) error{
-		"commit": a.Engine.Commit, "propose": a.Engine.Propose, "recall": a.Engine.Propose, "rerun": a.Engine.Rerun,
+		"commit": a.Engine.Commit, "propose": a.Engine.Propose, "recall": a.Engine.Propose, "rerun": a.Engine.Rerun, "release": a.Engine.Release,
 		"pause":  func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, true) },
 		"resume": func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, false) },
 	}
 	do, ok := verbs[r.PathValue("verb")]
 	if !ok {
-		return "", nil, crowbar.Errorf(crowbar.NotFound, "no verb %q on deployments; there are commit, propose, recall, rerun, pause, resume, apply", r.PathValue("verb"))
+		return "", nil, crowbar.Errorf(crowbar.NotFound, "no verb %q on deployments; there are commit, propose, recall, rerun, release, pause, resume, apply", r.PathValue("verb"))
+	}
+	if r.PathValue("verb") == "rerun" && yes(r, "force") {
+		do = a.Engine.Force
 	}
 	if err := do(r.Context(), id); err != nil {
 		return "", nil, err
@@ -72,11 +75,18 @@ func (a *API) apply(r *http.Request) (form, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if err := a.Engine.Apply(r.Context(), c, r.URL.Query().Get("dry_run") == "true"); err != nil {
+	if yes(r, "force") && !yes(r, "dry_run") {
+		err = a.Engine.ApplyForced(r.Context(), c)
+	} else {
+		err = a.Engine.Apply(r.Context(), c, yes(r, "dry_run"))
+	}
+	if err != nil {
 		return "", nil, err
 	}
 	return "deployment.apply", map[string]string{"message": "Applied to deployment " + c.Deployment + "."}, nil
 }
+
+func yes(r *http.Request, name string) bool { return r.URL.Query().Get(name) == "true" }
 
 func cluster(r *http.Request) (c crowbar.Cluster, err error) {
 	if err := body(r, &c, true); err != nil {
@@ -93,7 +103,7 @@ func (a *API) plan(r *http.Request) (form, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	steps, err := a.Engine.Plan(id, r.URL.Query().Get("rerun") == "true")
+	steps, err := a.Engine.Plan(id, yes(r, "rerun"))
 	return "deployment.plan", nonNil(steps), err
 }
 

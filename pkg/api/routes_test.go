@@ -179,7 +179,7 @@ func TestWhatIsNotThere(t *testing.T) {
 		{"GET /api/v2/runs/n1", "", 404, "known: "},
 		{"DELETE /api/v2/nodes/n9", "", 404, "n9"},
 		{"PUT /api/v2/deployments/nope/commit", "", 404, "k8s"},
-		{"PUT /api/v2/deployments/k8s/explode", "", 404, "commit, propose, recall, rerun, pause, resume, apply"},
+		{"PUT /api/v2/deployments/k8s/explode", "", 404, "commit, propose, recall, rerun, release, pause, resume, apply"},
 		{"GET /api/v2/deployments/nope/status", "", 404, "nope"},
 		{"GET /api/v2/deployments/k8s/attribs/nope", "", 404, "nope"},
 		{"PUT /api/v2/node_roles/n1%2Fnope/retry", "", 404, "n1/nope"},

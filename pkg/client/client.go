@@ -118,6 +118,20 @@ func (c *Client) Apply(ctx context.Context, doc crowbar.Cluster, dry bool) error
 	return c.do(ctx, http.MethodPut, p, doc, nil)
 }
 
+// ApplyForced is Apply, after which everything in the deployment runs, also where nothing has changed.
+func (c *Client) ApplyForced(ctx context.Context, doc crowbar.Cluster) error {
+	return c.do(ctx, http.MethodPut, path(crowbar.KindDeployment, doc.Deployment)+"/apply?force=true", doc, nil)
+}
+
+// Rerun has everything in a deployment run again; with force also where nothing has changed since its last run.
+func (c *Client) Rerun(ctx context.Context, deployment string, force bool) error {
+	p := path(crowbar.KindDeployment, deployment) + "/rerun"
+	if force {
+		p += "?force=true"
+	}
+	return c.do(ctx, http.MethodPut, p, nil, nil)
+}
+
 // Plan lists what annealing the deployment would run, in order.
 func (c *Client) Plan(ctx context.Context, deployment string, rerun bool) (steps []crowbar.Step, err error) {
 	return steps, c.do(ctx, http.MethodGet, path(crowbar.KindDeployment, deployment)+"/plan?rerun="+strconv.FormatBool(rerun), nil, &steps)

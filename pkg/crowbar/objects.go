@@ -155,7 +155,15 @@ type Deployment struct {
 	System      bool            `json:"system"`
 	Phantom     ID              `json:"phantom_id"` // node of its service roles
 	Paused      bool            `json:"paused"`
+	Plan        *PlanHold       `json:"plan,omitempty"` // while it is set, nothing begins but what this plan foresees
 	Stamps
+}
+
+// PlanHold binds a deployment to a plan that is carried out.
+type PlanHold struct {
+	Rev  Rev       `json:"rev"`  // of the state when it was put in force; the node-roles that it foresees have the same
+	Made time.Time `json:"made"` // when it was planned
+	Runs int       `json:"runs"` // that it foresees in this deployment
 }
 
 // DeploymentRole carries what is said of a role for a whole deployment.
@@ -204,6 +212,8 @@ type NodeRole struct {
 	Failure  string    `json:"failure,omitempty"`  // whole text of the last failed run
 	Removing bool      `json:"removing,omitempty"` // unbound: the next run is Remove, after which it is dropped
 	Stale    bool      `json:"stale,omitempty"`    // what its run was given has changed since: it runs once more
+	Force    bool      `json:"force,omitempty"`    // its next run does everything, also where nothing has changed
+	Plan     Rev       `json:"plan,omitempty"`     // the last plan that foresaw a run of it: PlanHold.Rev
 	Since    time.Time `json:"since"`              // of the present state
 	Stamps
 }

@@ -54,6 +54,7 @@ type Work struct {
 	First      bool
 	Again      bool
 	Remove     bool // take the role off the node instead of applying it
+	Force      bool // do everything, also where nothing has changed since the last run
 }
 
 // Outcome is how a run ended.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/graph"
 )
 
 // Apply makes a deployment what a cluster.yaml says and commits it: all of it in one commit, or nothing. Nodes and bindings
@@ -42,6 +43,9 @@ func (e *Engine) apply(d *draft, c crowbar.Cluster) error {
 			return complaints{}.with("deployment", err).err()
 		}
 		dep = d.s.DeploymentNamed(c.Deployment)
+	}
+	if err := d.add(graph.Release(d.s, dep.ID, false)); err != nil {
+		return complaints{}.with("deployment", err).err()
 	}
 	var bad complaints
 	nodes := make([]crowbar.ID, len(c.Nodes)) // 0 = not usable

@@ -109,7 +109,12 @@ func dropOf(d *draft, deployment crowbar.ID) {
 
 // Commit makes what is proposed in a deployment the thing to do. Nodes of the deployment get the discovery roles first.
 func (e *Engine) Commit(ctx context.Context, id crowbar.ID) error {
-	return e.deploymentVerb(ctx, "commit", id, func(d *draft) error { return commit(d, id) })
+	return e.deploymentVerb(ctx, "commit", id, func(d *draft) error {
+		if err := d.add(graph.Release(d.s, id, false)); err != nil {
+			return err
+		}
+		return commit(d, id)
+	})
 }
 
 func commit(d *draft, id crowbar.ID) error {
@@ -144,7 +149,12 @@ func (e *Engine) Propose(ctx context.Context, id crowbar.ID) error {
 
 // Rerun has everything in a deployment run again.
 func (e *Engine) Rerun(ctx context.Context, id crowbar.ID) error {
-	return e.deploymentVerb(ctx, "rerun", id, func(d *draft) error { return d.add(graph.Rerun(d.s, id)) })
+	return e.deploymentVerb(ctx, "rerun", id, func(d *draft) error {
+		if err := d.add(graph.Release(d.s, id, false)); err != nil {
+			return err
+		}
+		return d.add(graph.Rerun(d.s, id))
+	})
 }
 
 // Pause keeps anything new in a deployment from starting, or lets it again. Nothing else changes.

@@ -51,7 +51,7 @@ func (e *Engine) work(d *draft, id crowbar.ID) (*crowbar.Work, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &crowbar.Work{Attempt: nr.Attempt, Attribs: crowbar.Data{}, Again: nr.RunCount > 0, Remove: nr.Removing}
+	w := &crowbar.Work{Attempt: nr.Attempt, Attribs: crowbar.Data{}, Again: nr.RunCount > 0, Remove: nr.Removing, Force: nr.Force}
 	for n, v := range in.Attribs {
 		w.Attribs[n] = v
 		if in.Secret[n] {

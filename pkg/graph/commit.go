@@ -155,6 +155,26 @@ func Rerun(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error)
 	return d.changes(), nil
 }
 
+// Force is Rerun in which every run does everything, also where nothing has changed since its last one.
+func Force(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error) {
+	if _, err := deploymentOf(s, deployment, "rerun"); err != nil {
+		return nil, err
+	}
+	d := drafted(s)
+	for _, nr := range in(s, deployment) {
+		if nr.State == crowbar.Proposed || nr.Removing {
+			continue
+		}
+		if !nr.Force {
+			d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Force = true })
+		}
+		if nr.State == crowbar.Active || nr.State == crowbar.Error {
+			d.rest(nr.ID)
+		}
+	}
+	return d.changes(), nil
+}
+
 // Retry makes a node-role run again. Its parents must be active; one in error waits for them instead, since its error may be
 // what keeps them from running.
 func Retry(s *crowbar.Snapshot, nodeRole crowbar.ID) ([]crowbar.Change, error) {

@@ -9,9 +9,14 @@ import (
 )
 
 // Plan lists what the annealer would run for a deployment and those above it, in order, if every run ended well. A
-// proposed deployment is planned as if it were committed now.
+// proposed deployment is planned as if it were committed now, one that is bound to a plan as if it were released.
 func Plan(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Step, error) {
 	changes, err := Commit(s, deployment)
+	if err != nil {
+		return nil, err
+	}
+	start := s.Apply(s.Rev(), changes...)
+	released, err := Release(start, deployment, true)
 	if err != nil {
 		return nil, err
 	}
@@ -19,7 +24,7 @@ func Plan(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Step, error) {
 	for _, up := range chain(s, deployment) {
 		listed[up.ID] = true
 	}
-	d := drafted(s.Apply(s.Rev(), changes...))
+	d := drafted(start.Apply(s.Rev(), released...))
 	p := planner{start: s, committed: d.s, times: history(s), ran: map[crowbar.ID]bool{}}
 	for {
 		next := Runnable(d.s)

@@ -149,7 +149,7 @@ func (d *draft) applied(was *crowbar.NodeRole, o crowbar.Outcome) {
 	news := was.RunCount == 0 || !same(was.Wall, o.Wall)
 	nr := d.edit(was.ID, func(nr *crowbar.NodeRole) {
 		nr.State, nr.Status, nr.Failure, nr.Owner = crowbar.Active, o.Status, "", ""
-		nr.Wall, nr.RunCount, nr.Stale = o.Wall, nr.RunCount+1, false
+		nr.Wall, nr.RunCount, nr.Stale, nr.Force = o.Wall, nr.RunCount+1, false, false
 	})
 	if was.Stale || d.unfounded(nr) {
 		d.rest(nr.ID)

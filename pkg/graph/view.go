@@ -43,6 +43,8 @@ func (v *view) hindrance(nr *crowbar.NodeRole) string {
 		return fmt.Sprintf("deployment %s is proposed: commit it", dep.Name)
 	case dep.Paused:
 		return fmt.Sprintf("deployment %s is paused: resume it", dep.Name)
+	case outside(dep, nr):
+		return notForeseen(dep)
 	case !nr.Available:
 		return "it is not available: clear the node's target role"
 	case v.s.JigNamed(r.Jig) == nil:
