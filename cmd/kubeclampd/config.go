@@ -16,6 +16,7 @@ import (
 // config is what the daemon is told.
 type config struct {
 	dataDir   string
+	sealKey   string
 	listen    string
 	dnsListen string
 	sshKeys   []string
@@ -34,6 +35,7 @@ type config struct {
 
 func (c *config) add(f *pflag.FlagSet) {
 	f.StringVar(&c.dataDir, "data-dir", "/var/lib/kubeclampd", "state, keys and run logs")
+	f.StringVar(&c.sealKey, "seal-key", "", "file of the keys that seal secrets at rest, the same on every daemon; default: the systemd credential kubeclamp-seal-key, else DATADIR/key, which the first start makes")
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3443", "address of the API (HTTPS)")
 	f.StringVar(&c.dnsListen, "dns-listen", "", "address of the name server of the pools, such as 10.0.0.1:53; empty means none")
 	f.StringSliceVar(&c.sshKeys, "ssh-key", nil, "private key that the nodes let in as root (or as a user who may sudo); may be given several times")

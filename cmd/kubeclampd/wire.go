@@ -138,15 +138,11 @@ func run(ctx context.Context, c *config, eng *engine.Engine, ann *annealer.Annea
 }
 
 func newEngine(c *config, st *store.Store, owner string) (*engine.Engine, error) {
-	key, err := pki.LoadKey(filepath.Join(c.dataDir, "key"))
+	ring, err := openRing(c, st.View())
 	if err != nil {
 		return nil, err
 	}
-	p, err := pki.New(key)
-	if err != nil {
-		return nil, err
-	}
-	return engine.New(engine.Config{Store: st, PKI: p, Owner: owner, Log: c.log}), nil
+	return engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Owner: owner, Log: c.log}), nil
 }
 
 func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error) {

@@ -1,5 +1,5 @@
-// Package pki makes and keeps a deployment's secrets: certificate authorities, one leaf a node, and generated keys, sealed
-// at rest. It does not know which attrib wants them, where the state is stored, or how a file gets to a node.
+// Package pki makes and keeps a deployment's secrets: certificate authorities, one leaf a node, and generated keys, and the
+// ring of keys that seals what is secret at rest. It does not know which attrib wants them, where the state is stored, or how a file gets to a node.
 //
 // Value is a function of the state, the clock and the wish: what is stored, fits and is young enough is given back with no
 // change, and only otherwise is something new made, which comes back as Changes to be committed with it.
@@ -30,17 +30,20 @@ const (
 // PKI makes values and opens what it sealed. It is safe for concurrent use.
 type PKI struct {
 	Now  func() time.Time // the clock; set by New, replaced in tests
-	seal sealer
+	Ring *Ring
 }
 
-// New makes a PKI with the key that seals its secrets: 32 bytes, see LoadKey.
+// New makes a PKI with the one key that seals its secrets, of 32 bytes.
 func New(key []byte) (*PKI, error) {
-	s, err := newSealer(key)
+	r, err := NewRing(key)
 	if err != nil {
 		return nil, err
 	}
-	return &PKI{Now: time.Now, seal: s}, nil
+	return Over(r), nil
 }
+
+// Over makes a PKI whose secrets are sealed by a ring.
+func Over(r *Ring) *PKI { return &PKI{Now: time.Now, Ring: r} }
 
 // Value gives the value of a computed attrib, and the secrets to store if it had to be made or renewed. New secrets have
 // ids from s.Next() upward.
@@ -219,22 +222,17 @@ func (d *draft) put(old *crowbar.Secret, deployment crowbar.ID, name string, v a
 		sec.ID = d.next
 		d.next++
 	}
-	sec.Sealed = d.seal.close(plain, bound(deployment, name))
+	sec.Sealed = d.Ring.Seal(plain, sec.Place())
 	d.changes = append(d.changes, crowbar.Change{Put: sec})
 	return nil
 }
 
 func (p *PKI) open(sec *crowbar.Secret, into any) error {
-	plain, err := p.seal.open(sec.Sealed, bound(sec.Deployment, sec.Name))
+	plain, err := p.Ring.Open(sec.Sealed, sec.Place())
 	if err != nil {
-		return crowbar.Errorf(crowbar.Internal, "secret %d %q of deployment %d does not open: the key file is not the one that sealed it, or the secret was changed; put the right key file back", sec.ID, sec.Name, sec.Deployment)
+		return crowbar.Errorf(crowbar.KindOf(err), "secret %d %q of deployment %d: %w", sec.ID, sec.Name, sec.Deployment, err)
 	}
 	return json.Unmarshal(plain, into)
-}
-
-// bound is what ties a sealed value to its place, so that two secrets cannot be swapped in the store.
-func bound(deployment crowbar.ID, name string) []byte {
-	return []byte(deployment.String() + "/" + name)
 }
 
 func block(kind string, der []byte) string {

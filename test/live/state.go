@@ -53,12 +53,12 @@ func openState(dir string) (*state, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	key, err := pki.LoadKey(filepath.Join(dir, "sealing.key"))
+	ring, err := pki.OpenRing(filepath.Join(dir, "sealing.key"), true)
 	if err != nil {
 		return nil, err
 	}
-	st.pki, err = pki.New(key)
-	return st, err
+	st.pki = pki.Over(ring)
+	return st, nil
 }
 
 func (s *state) path() string { return filepath.Join(s.dir, "state.json") }
