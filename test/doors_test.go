@@ -68,6 +68,9 @@ var lodgers = map[string][]string{
 	"google.golang.org/protobuf":                 {"pkg/plugin", "proto/role/v1"},
 	"github.com/miekg/dns":                       {"pkg/nameserver"},
 	"golang.org/x/crypto/ssh":                    {"jigs/ssh"},
+	"golang.org/x/crypto/bcrypt":                 {"pkg/engine"}, // passwords of users
+	"github.com/go-viper/mapstructure":           {"pkg/api"},    // requests as Rails reads them: texts for numbers, forms for JSON
+	"github.com/evanphx/json-patch":              {"pkg/api"},    // RFC 6902
 	"gopkg.in/yaml.v3":                           {"pkg/barclamp", "cmd/kubeclamp"},
 	"github.com/spf13/cobra":                     {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"github.com/spf13/pflag":                     {"cmd/kubeclamp", "cmd/kubeclampd"},

@@ -4,12 +4,13 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,19 +58,33 @@ type Config struct {
 	Engine Engine
 	Logs   Logs
 	Token  string // of the administrator
+	Users  Users  // nil = nobody but the bearer of Token
+	// Secret signs sessions and challenges, the same on all daemons that serve one state; zero = made anew at each start.
+	Secret [32]byte
 	Log    *slog.Logger
 }
 
 // API answers HTTP requests.
 type API struct {
 	Config
-	mux   *http.ServeMux
-	token [sha256.Size]byte
+	mux      *http.ServeMux
+	patterns []string
+	token    [sha256.Size]byte
+	secret   [32]byte
+	throttle throttle
+	sessions sessions
+	markers  markers
 }
 
 // New makes the API.
 func New(c Config) *API {
-	a := &API{Config: c, mux: http.NewServeMux(), token: sha256.Sum256([]byte(c.Token))}
+	a := &API{Config: c, mux: http.NewServeMux(), token: sha256.Sum256([]byte(c.Token)), secret: c.Secret}
+	if a.secret == [32]byte{} {
+		_, _ = rand.Read(a.secret[:]) // never fails
+	}
+	if a.Users == nil {
+		a.Users = noUsers{}
+	}
 	a.route()
 	return a
 }
@@ -84,13 +99,17 @@ const maxBody = 4 << 20
 type form string
 
 func (a *API) route() {
+	a.routeCrowbar()
 	for _, k := range []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindRole, crowbar.KindJig, crowbar.KindAttrib, crowbar.KindNode,
 		crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun} {
 		a.handle("GET /api/v2/"+string(k), a.list(k))
-		a.handle("GET /api/v2/"+string(k)+"/{id}", a.show(k))
+		if k != crowbar.KindRun {
+			a.handle("GET /api/v2/"+string(k)+"/{id}", a.show(k))
+		}
 	}
 	a.handle("POST /api/v2/nodes", a.createNode)
-	a.handle("PUT /api/v2/nodes/{id}", a.updateNode)
+	a.handle("PUT /api/v2/nodes/{id}", a.put(crowbar.KindNode, a.nodeEditor()))
+	a.handle("PATCH /api/v2/nodes/{id}", a.patch(crowbar.KindNode, a.nodeEditor()))
 	a.handle("DELETE /api/v2/nodes/{id}", a.deleteNode)
 	a.handle("POST /api/v2/deployments", a.createDeployment)
 	a.handle("DELETE /api/v2/deployments/{id}", a.deleteDeployment)
@@ -100,12 +119,12 @@ func (a *API) route() {
 	a.handle("POST /api/v2/deployments/{id}/plan", a.planCluster)
 	a.handle("GET /api/v2/deployments/{id}/status", a.status)
 	a.handle("GET /api/v2/deployments/{id}/report", a.report)
-	a.mux.HandleFunc("POST /api/v2/deployments/{id}/kubeconfig", a.kubeconfig)
+	a.raw("POST /api/v2/deployments/{id}/kubeconfig", a.kubeconfig)
 	a.handle("POST /api/v2/node_roles", a.bind)
 	a.handle("DELETE /api/v2/node_roles/{id}", a.unbind)
 	a.handle("PUT /api/v2/node_roles/{id}/retry", a.retry)
 	a.handle("GET /api/v2/node_roles/{id}/why", a.why)
-	a.mux.HandleFunc("GET /api/v2/node_roles/{id}/log", a.log)
+	a.raw("GET /api/v2/node_roles/{id}/log", a.log)
 	for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeployment, crowbar.KindNodeRole} {
 		a.handle("GET /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.attrib(k))
 		a.handle("PUT /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.setAttrib(k))
@@ -126,7 +145,7 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var allowed []string
-	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = m
 		if _, pattern := a.mux.Handler(other); pattern != "" {
@@ -142,29 +161,27 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 		"message": "Requested action " + r.Method + " is not supported on " + r.URL.Path + "; there are " + strings.Join(allowed, ", ")})
 }
 
+// Routes lists the patterns of all routes, as in net/http.
+func (a *API) Routes() []string { return slices.Clone(a.patterns) }
+
+// raw adds a route that writes its answer itself.
+func (a *API) raw(pattern string, h http.HandlerFunc) {
+	a.patterns = append(a.patterns, pattern)
+	a.mux.HandleFunc(pattern, h)
+}
+
 func (a *API) handle(pattern string, h handler) {
-	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+	a.raw(pattern, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		f, v, err := h(r)
+		if err == nil {
+			v, err = only(r, a.shaped(r, v))
+		}
 		if err != nil {
 			a.fail(w, r, err)
 			return
 		}
 		write(w, http.StatusOK, f, v)
-	})
-}
-
-// guard lets only the bearer of the administrator's token in; everything is denied by default.
-func (a *API) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		sum := sha256.Sum256([]byte(given))
-		if !ok || subtle.ConstantTimeCompare(sum[:], a.token[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="Crowbar"`)
-			write(w, http.StatusUnauthorized, "framework.error", map[string]any{"status": http.StatusUnauthorized, "message": "a valid bearer token is needed: it is in the daemon's DATADIR/admin.json, which kubeclamp --config reads"})
-			return
-		}
-		next.ServeHTTP(w, r)
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 const masked = "(secret)"
 
 // mask is the object with every value of a secret attrib replaced. An object without one is given back as it is.
-func mask(s *crowbar.Snapshot, o crowbar.Object) any {
+func mask(s *crowbar.Snapshot, o crowbar.Object) crowbar.Object {
 	var paths, names []string
 	for a := range s.Attribs() {
 		if a.Secret {

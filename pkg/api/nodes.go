@@ -1,40 +1,66 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
+	"regexp"
+	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 // nodeForm is what may be said of a node; a nil field is left as it is.
 type nodeForm struct {
-	Name        *string         `json:"name"`
-	Description *string         `json:"description"`
-	Address     *string         `json:"address"`
-	Admin       *bool           `json:"admin"`
-	Jig         *string         `json:"jig_name"`
-	Alive       *bool           `json:"alive"`
-	Available   *bool           `json:"available"`
-	SSH         json.RawMessage `json:"ssh"` // its keys one by one as well
-	Deployment  *string         `json:"deployment"`
+	Name         *string        `json:"name"`
+	Description  *string        `json:"description"`
+	Address      *string        `json:"address"`
+	IP           *string        `json:"ip"` // address/length, as OpenCrowbar's discovery sends it
+	Admin        *bool          `json:"admin"`
+	Jig          *string        `json:"jig_name"`
+	Alive        *bool          `json:"alive"`
+	Available    *bool          `json:"available"`
+	Allocated    *bool          `json:"allocated"`
+	BootEnv      *string        `json:"bootenv"`
+	SSH          map[string]any `json:"ssh"` // its keys one by one as well
+	Deployment   *string        `json:"deployment"`
+	DeploymentID *string        `json:"deployment_id"`
 }
+
+// nodeKeys are the keys of a node that may be changed.
+var nodeKeys = []string{"name", "description", "target_role_id", "deployment_id", "allocated", "available", "alive", "bootenv", "address", "jig_name", "ssh"}
 
 func (f nodeForm) onto(s *crowbar.Snapshot, n *crowbar.Node) error {
 	set(&n.Name, f.Name)
 	set(&n.Description, f.Description)
 	set(&n.Address, f.Address)
+	if f.IP != nil {
+		n.Address, _, _ = strings.Cut(*f.IP, "/")
+		if net.ParseIP(n.Address) == nil {
+			return crowbar.Errorf(crowbar.Invalid, "ip %q: want an address, or address/length", *f.IP)
+		}
+	}
 	set(&n.Admin, f.Admin)
 	set(&n.Jig, f.Jig)
 	set(&n.Alive, f.Alive)
 	set(&n.Available, f.Available)
+	set(&n.Allocated, f.Allocated)
+	set(&n.BootEnv, f.BootEnv)
 	if len(f.SSH) > 0 {
-		if err := json.Unmarshal(f.SSH, &n.SSH); err != nil {
+		b, err := json.Marshal(f.SSH)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(b, &n.SSH); err != nil {
 			return crowbar.Errorf(crowbar.Invalid, "ssh: %w", err)
 		}
 	}
-	if f.Deployment != nil {
-		d, err := find(s, crowbar.KindDeployment, *f.Deployment)
+	for _, key := range []*string{f.DeploymentID, f.Deployment} {
+		if key == nil {
+			continue
+		}
+		d, err := find(s, crowbar.KindDeployment, *key)
 		if err != nil {
 			return err
 		}
@@ -49,12 +75,28 @@ func set[T any](to *T, from *T) {
 	}
 }
 
+// fqdn is what OpenCrowbar takes for a node's name: at least three labels.
+var fqdn = regexp.MustCompile(`^([a-z0-9_-]{1,63}\.){2,}[a-z]{2,}$`)
+
 func (a *API) createNode(r *http.Request) (form, any, error) {
 	var f nodeForm
-	if err := body(r, &f); err != nil {
+	if err := asked(r, &f); err != nil {
 		return "", nil, err
 	}
-	n := crowbar.Node{Alive: true, Available: true}
+	ours := own(r)
+	if f.Name == nil {
+		return "", nil, legacy(crowbar.Errorf(crowbar.Invalid, "name: it is missing"), http.StatusInternalServerError)
+	}
+	if ours && f.Address == nil && (f.Jig == nil || *f.Jig == "ssh") {
+		return "", nil, crowbar.Errorf(crowbar.Invalid, "address: it is missing; want the IP address by which other nodes reach it")
+	}
+	n := crowbar.Node{Alive: ours, Available: ours}
+	if !ours {
+		if *f.Name = strings.ToLower(*f.Name); !fqdn.MatchString(*f.Name) {
+			return "", nil, crowbar.Errorf(crowbar.Invalid, "Name must be a fully qualified domain name of at least three labels, not %q", *f.Name)
+		}
+		n.BootEnv = "sledgehammer"
+	}
 	if err := f.onto(a.Engine.View(), &n); err != nil {
 		return "", nil, err
 	}
@@ -62,24 +104,19 @@ func (a *API) createNode(r *http.Request) (form, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return "node.obj", shown(a.Engine.View(), made), nil
+	return "node.obj", made, nil
 }
 
-func (a *API) updateNode(r *http.Request) (form, any, error) {
-	var f nodeForm
-	if err := body(r, &f); err != nil {
-		return "", nil, err
-	}
-	s := a.Engine.View()
-	id, err := findID(s, crowbar.KindNode, r)
-	if err != nil {
-		return "", nil, err
-	}
-	n, err := a.Engine.UpdateNode(r.Context(), id, func(n *crowbar.Node) error { return f.onto(s, n) })
-	if err != nil {
-		return "", nil, err
-	}
-	return "node.obj", shown(a.Engine.View(), n), nil
+func (a *API) nodeEditor() editor {
+	return editor{nodeKeys, func(ctx context.Context, id crowbar.ID, p params) error {
+		var f nodeForm
+		if err := p.into(&f); err != nil {
+			return err
+		}
+		s := a.Engine.View()
+		_, err := a.Engine.UpdateNode(ctx, id, func(n *crowbar.Node) error { return f.onto(s, n) })
+		return err
+	}}
 }
 
 func (a *API) deleteNode(r *http.Request) (form, any, error) {

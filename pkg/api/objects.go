@@ -16,9 +16,9 @@ func singular(k crowbar.Kind) string { return strings.TrimSuffix(string(k), "s")
 func (a *API) list(k crowbar.Kind) handler {
 	return func(*http.Request) (form, any, error) {
 		s := a.Engine.View()
-		out := []any{}
+		out := make([]crowbar.Object, 0, s.Count(k))
 		for o := range s.All(k) {
-			out = append(out, shown(s, o))
+			out = append(out, o)
 		}
 		return form(singular(k) + ".list"), out, nil
 	}
@@ -35,16 +35,8 @@ func (a *API) show(k crowbar.Kind) handler {
 	}
 }
 
-// shown adds what OpenCrowbar computes on reading, and masks what is secret.
-func shown(s *crowbar.Snapshot, o crowbar.Object) any {
-	if d, ok := o.(*crowbar.Deployment); ok {
-		return struct {
-			*crowbar.Deployment
-			State int `json:"state"`
-		}{d, deploymentStates[deploymentState(s, d)]}
-	}
-	return mask(s, o)
-}
+// shown is an object on its way out: handle gives it the shape that the caller wants, with what is secret masked.
+func shown(_ *crowbar.Snapshot, o crowbar.Object) any { return o }
 
 var deploymentStates = map[string]int{"error": -1, "proposed": 0, "committed": 1, "active": 2}
 
@@ -177,7 +169,7 @@ func missing(s *crowbar.Snapshot, k crowbar.Kind, key string) error {
 	if more := s.Count(k) - len(names); more > 0 {
 		known += " and " + strconv.Itoa(more) + " more"
 	}
-	return crowbar.Errorf(crowbar.NotFound, "Could not find %s with id %s. (%s)", singular(k), key, known)
+	return &absent{singular(k), key, known}
 }
 
 // natural is the name by which an object is found, its id where it has none.
@@ -217,7 +209,7 @@ func findID(s *crowbar.Snapshot, k crowbar.Kind, r *http.Request) (crowbar.ID, e
 	return o.Key(), nil
 }
 
-// body reads the request's JSON. Keys that are not known are ignored, as OpenCrowbar does; strict refuses them.
+// body reads the request's JSON as it is; strict refuses keys that are not known.
 func body(r *http.Request, into any, strict ...bool) error {
 	d := json.NewDecoder(r.Body)
 	if len(strict) > 0 && strict[0] {
@@ -231,7 +223,7 @@ func body(r *http.Request, into any, strict ...bool) error {
 		err = errors.New("it is empty; want a JSON value")
 	}
 	if err != nil {
-		return crowbar.Errorf(crowbar.Invalid, "request body: %w", err)
+		return legacy(crowbar.Errorf(crowbar.Invalid, "request body: %w", err), http.StatusBadRequest)
 	}
 	return nil
 }

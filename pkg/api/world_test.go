@@ -29,12 +29,14 @@ const token = "the administrator's token"
 // world is a real engine with the shipped barclamp, on a store in memory, behind HTTPS.
 type world struct {
 	*client.Client
-	t      *testing.T
-	engine *engine.Engine
-	url    string
-	http   *http.Client
-	logs   *fakeLogs
-	secret []string // every value that no answer may show
+	t       *testing.T
+	engine  *engine.Engine
+	api     *api.API
+	url     string
+	http    *http.Client
+	logs    *fakeLogs
+	crowbar bool     // ask as OpenCrowbar's clients do
+	secret  []string // every value that no answer may show
 }
 
 func build(t *testing.T) *world {
@@ -56,7 +58,8 @@ func build(t *testing.T) *world {
 	if err := w.engine.Import(t.Context(), cat); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(api.New(api.Config{Engine: w.engine, Logs: w.logs, Token: token, Log: slog.New(slog.DiscardHandler)}))
+	w.api = api.New(api.Config{Engine: w.engine, Logs: w.logs, Token: token, Log: slog.New(slog.DiscardHandler)})
+	srv := httptest.NewUnstartedServer(w.api)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
@@ -149,6 +152,9 @@ func (w *world) ask(authorization, request, body string) answer {
 	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if !w.crowbar {
+		req.Header.Set("Accept", "application/vnd.kubeclamp+json")
 	}
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)

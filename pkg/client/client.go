@@ -221,6 +221,7 @@ func (c *Client) send(ctx context.Context, method, p string, body any) (*http.Re
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.conf.Token)
+	req.Header.Set("Accept", "application/vnd.kubeclamp+json") // whole objects, and errors by their kind
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -242,11 +243,16 @@ func fault(resp *http.Response) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	var e struct {
 		Message string `json:"message"`
+		Kind    string `json:"kind"`
 	}
 	if json.Unmarshal(b, &e) != nil || e.Message == "" {
 		e.Message = resp.Status + " " + strings.TrimSpace(string(b))
 	}
-	kind := crowbar.Internal
+	kind, said := map[string]crowbar.ErrorKind{"invalid": crowbar.Invalid, "not_found": crowbar.NotFound, "conflict": crowbar.Conflict,
+		"unavailable": crowbar.Unavailable}[e.Kind]
+	if said {
+		return crowbar.Errorf(kind, "%s", e.Message)
+	}
 	switch resp.StatusCode {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		kind = crowbar.Invalid

@@ -39,11 +39,14 @@ type Hammer struct {
 
 // User is somebody who may use the API.
 type User struct {
-	ID       ID        `json:"id"`
-	Username string    `json:"username"` // unique whatever its case
-	Email    string    `json:"email"`
-	Admin    bool      `json:"is_admin"`
-	LockedAt time.Time `json:"locked_at,omitzero"` // zero = not locked
+	ID       ID     `json:"id"`
+	Username string `json:"username"` // unique whatever its case
+	Email    string `json:"email"`
+	Admin    bool   `json:"is_admin"`
+	Right    Right  `json:"right"` // of one who is no admin
+	// Deployments are the names of those to which the right to change things is limited; nil = all.
+	Deployments []string  `json:"deployments,omitempty"`
+	LockedAt    time.Time `json:"locked_at,omitzero"` // zero = not locked
 	// Credentials is what passwords are checked against, sealed by package pki; it is never shown.
 	Credentials []byte `json:"credentials,omitempty"`
 	Stamps

@@ -16,6 +16,7 @@ const (
 	KindAvailableHammer Kind = "available_hammers"
 	KindHammer          Kind = "hammers"
 	KindUser            Kind = "users"
+	KindToken           Kind = "tokens"
 )
 
 // newAround is New for those.
@@ -39,6 +40,8 @@ func newAround(k Kind) Object {
 		return &Hammer{}
 	case KindUser:
 		return &User{}
+	case KindToken:
+		return &Token{}
 	}
 	return nil
 }
@@ -64,6 +67,8 @@ func placeAround(k Kind) int {
 		return 18
 	case KindUser:
 		return 19
+	case KindToken:
+		return 20
 	}
 	return 0
 }
@@ -89,6 +94,8 @@ func nameAround(o Object) string {
 		return o.Node.String() + "/" + o.Class
 	case *User:
 		return strings.ToLower(o.Username)
+	case *Token:
+		return o.Name
 	}
 	return ""
 }
@@ -137,6 +144,7 @@ func (s *Snapshot) AvailableHammer(id ID) *AvailableHammer {
 }
 func (s *Snapshot) Hammer(id ID) *Hammer { return one[*Hammer](s, KindHammer, id) }
 func (s *Snapshot) User(id ID) *User     { return one[*User](s, KindUser, id) }
+func (s *Snapshot) Token(id ID) *Token   { return one[*Token](s, KindToken, id) }
 
 // All objects of a kind, in order of id.
 func (s *Snapshot) Groups() iter.Seq[*Group]           { return every[*Group](s, KindGroup) }
@@ -152,6 +160,7 @@ func (s *Snapshot) AvailableHammers() iter.Seq[*AvailableHammer] {
 }
 func (s *Snapshot) Hammers() iter.Seq[*Hammer] { return every[*Hammer](s, KindHammer) }
 func (s *Snapshot) Users() iter.Seq[*User]     { return every[*User](s, KindUser) }
+func (s *Snapshot) Tokens() iter.Seq[*Token]   { return every[*Token](s, KindToken) }
 
 // One object by its natural key, or nil.
 func (s *Snapshot) GroupNamed(n string) *Group     { return byName[*Group](s, KindGroup, n) }
@@ -167,6 +176,9 @@ func (s *Snapshot) AvailableHammerNamed(n string) *AvailableHammer {
 func (s *Snapshot) UserNamed(n string) *User {
 	return byName[*User](s, KindUser, strings.ToLower(n))
 }
+
+// TokenNamed is the token of that name, or nil.
+func (s *Snapshot) TokenNamed(n string) *Token { return byName[*Token](s, KindToken, n) }
 
 // RangeNamed is a network's range of that name, or nil.
 func (s *Snapshot) RangeNamed(network ID, n string) *Range {

@@ -11,7 +11,7 @@ import (
 type Snapshot struct {
 	rev     Rev
 	next    ID
-	objects [20]table[Object] // by place(kind); the tables are persistent
+	objects [21]table[Object] // by place(kind); the tables are persistent
 
 	onNode   table[[]ID] // node -> its node-roles
 	ofRole   table[[]ID] // hash of (deployment, role) -> node-roles

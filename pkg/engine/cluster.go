@@ -101,6 +101,9 @@ func (c complaints) err() error {
 // applyNode creates the node, or brings the one of that name in line.
 func applyNode(d *draft, dep *crowbar.Deployment, cn crowbar.ClusterNode) (crowbar.ID, error) {
 	ssh := crowbar.SSH{Host: cn.SSH.Host, Port: cn.SSH.Port, User: cn.SSH.User, HostKey: cn.SSH.HostKey}
+	if err := addressed(crowbar.Node{Address: cn.Address, Jig: cn.Jig}); err != nil {
+		return 0, err
+	}
 	was := d.s.NodeNamed(cn.Name)
 	if was == nil {
 		n := crowbar.Node{Name: cn.Name, Address: cn.Address, Admin: cn.Admin, Jig: cn.Jig, SSH: ssh, Deployment: dep.ID, Alive: true, Available: true}

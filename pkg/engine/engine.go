@@ -31,6 +31,7 @@ type PKI interface {
 type Config struct {
 	Store Store
 	PKI   PKI
+	Vault Vault            // nil = nobody can have a password
 	Owner string           // this instance of the daemon; the same name is never used twice
 	Now   func() time.Time // nil = time.Now
 	Log   *slog.Logger     // nil = silent

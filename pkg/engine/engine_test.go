@@ -185,7 +185,6 @@ func TestCreateNodeRefuses(t *testing.T) {
 		"short taken":  {crowbar.Node{Name: "n1.c.d", Address: "10.0.0.2"}, crowbar.Conflict, []string{"n1.a.b", "n1.c.d"}},
 		"address":      {crowbar.Node{Name: "n2", Address: "10.0.0.1"}, crowbar.Conflict, []string{"n1.a.b", "10.0.0.1"}},
 		"mapped":       {crowbar.Node{Name: "n2", Address: "::ffff:10.0.0.1"}, crowbar.Conflict, []string{"n1.a.b"}},
-		"no address":   {crowbar.Node{Name: "n2"}, crowbar.Invalid, []string{"address"}},
 		"bad address":  {crowbar.Node{Name: "n2", Address: "10.0.0.256"}, crowbar.Invalid, []string{"10.0.0.256"}},
 		"no such jig":  {crowbar.Node{Name: "n2", Address: "10.0.0.2", Jig: "x"}, crowbar.Invalid, []string{"noop, ssh"}},
 		"no such home": {crowbar.Node{Name: "n2", Address: "10.0.0.2", Deployment: 999}, crowbar.NotFound, []string{"999"}},

@@ -42,6 +42,15 @@ func hostName(n string) error {
 	return nil
 }
 
+// addressed refuses a node that people add without the address that its jig needs; a server that registers itself, as
+// OpenCrowbar's do, may get one later.
+func addressed(n crowbar.Node) error {
+	if n.Address == "" && (n.Jig == "" || n.Jig == "ssh") {
+		return crowbar.Errorf(crowbar.Invalid, "address: it is missing; want the IP address by which other nodes reach it")
+	}
+	return nil
+}
+
 // checkNode says whether the draft can hold this node, beside all others.
 func checkNode(d *draft, n *crowbar.Node) error {
 	if err := hostName(n.Name); err != nil {
@@ -56,8 +65,6 @@ func checkNode(d *draft, n *crowbar.Node) error {
 			return crowbar.Errorf(crowbar.Invalid, "address %q: want the one IP address by which other nodes reach it", n.Address)
 		}
 		n.Address = a.Unmap().String()
-	} else if n.Jig == "" || n.Jig == "ssh" {
-		return crowbar.Errorf(crowbar.Invalid, "address: it is missing; want the IP address by which other nodes reach it")
 	}
 	if n.SSH.Port < 0 || n.SSH.Port > 65535 {
 		return crowbar.Errorf(crowbar.Invalid, "ssh port %d: want 1 to 65535, or 0 for 22", n.SSH.Port)

@@ -271,6 +271,23 @@ func TestADeadNodeStopsItsOwn(t *testing.T) {
 	}
 }
 
+func TestANodeWithoutAddress(t *testing.T) {
+	w := newWorld(t, cluster()...)
+	w.bind("minion@b")
+	w.commit()
+	n := *w.s.Node(w.node("b"))
+	n.Address, n.Jig = "", "ssh"
+	w.apply([]crowbar.Change{{Put: &n}}, nil)
+	w.settle()
+	if why := Why(w.s, w.at("minion@b").ID); !strings.Contains(why, "node b has no address yet") {
+		t.Errorf("why is %q", why)
+	}
+	n.Jig = "noop"
+	w.apply([]crowbar.Change{{Put: &n}}, nil)
+	w.settle()
+	w.want(w.states("minion"), "minion@b:active")
+}
+
 func TestProposedHoldsStill(t *testing.T) {
 	w := three(t)
 	w.apply(Propose(w.s, w.dep.ID))

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -49,6 +50,8 @@ func (v *view) hindrance(nr *crowbar.NodeRole) string {
 		return "it is not available: clear the node's target role"
 	case v.s.JigNamed(r.Jig) == nil:
 		return fmt.Sprintf("there is no jig %s: import the barclamp that has it", r.Jig)
+	case n.Address == "" && !n.System && (cmp.Or(n.Jig, r.Jig) == "ssh"):
+		return fmt.Sprintf("node %s has no address yet: give it one", n.Short())
 	case !n.Alive:
 		return fmt.Sprintf("node %s is not alive", n.Short())
 	case !n.Available:

@@ -1,0 +1,159 @@
+package api
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// needs is the right for the routes that do not follow the rule: who reads must be a viewer, who changes an operator.
+var needs = map[string]crowbar.Right{
+	"POST /api/v2/deployments/{id}/kubeconfig": crowbar.RightAdmin, // it has the administrator's key in it
+	"POST /api/v2/deployments/{id}/plan":       crowbar.RightViewer,
+}
+
+// adminOnly are the trees in which everything is the administrator's, but what a viewer may read.
+var adminOnly = []struct {
+	path string
+	read crowbar.Right
+}{
+	{"/api/v2/users", crowbar.RightAdmin}, {"/api/v2/tokens", crowbar.RightAdmin}, {"/api/v2/audit", crowbar.RightAdmin},
+	{"/api/v2/barclamps", crowbar.RightViewer}, {"/api/v2/jigs", crowbar.RightViewer}, {"/api/v2/roles", crowbar.RightViewer},
+	{"/api/v2/attribs", crowbar.RightViewer}, {"/api/v2/state", crowbar.RightAdmin}, {"/api/v2/secrets", crowbar.RightAdmin},
+}
+
+// needed is the right that a request takes.
+func needed(method, pattern string) crowbar.Right {
+	if r, ok := needs[pattern]; ok {
+		return r
+	}
+	reads := method == http.MethodGet || method == http.MethodHead || strings.HasSuffix(pattern, "/match")
+	_, path, _ := strings.Cut(pattern, " ")
+	for _, t := range adminOnly {
+		if path == t.path || strings.HasPrefix(path, t.path+"/") {
+			if reads {
+				return t.read
+			}
+			return crowbar.RightAdmin
+		}
+	}
+	if reads {
+		return crowbar.RightViewer
+	}
+	return crowbar.RightOperator
+}
+
+// may says whether the caller may do this, and if not, why.
+func (a *API) may(r *http.Request, c crowbar.Caller) error {
+	_, pattern := a.mux.Handler(r)
+	need := needed(r.Method, pattern)
+	if strings.HasPrefix(pattern, "GET /api/v2/users/{id}") && strings.EqualFold(r.URL.Path, "/api/v2/users/"+c.Name) {
+		need = crowbar.RightViewer // everybody may see themselves: a client asks for that on every command
+	}
+	if !c.Right.Has(need) {
+		return fmt.Errorf("%s is %s: %s %s needs %s", c.Name, orNone(c.Right), r.Method, r.URL.Path, need)
+	}
+	if c.Deployments == nil || need == crowbar.RightViewer {
+		return nil
+	}
+	in, err := a.deploymentOf(r, pattern)
+	if err != nil {
+		return fmt.Errorf("%s may change %s alone: %w", c.Name, strings.Join(c.Deployments, ", "), err)
+	}
+	s := a.Engine.View()
+	for d, seen := s.Deployment(in), 0; d != nil && seen < 100; d, seen = s.Deployment(d.Parent), seen+1 {
+		if slices.Contains(c.Deployments, d.Name) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s may change %s alone", c.Name, strings.Join(c.Deployments, ", "))
+}
+
+func orNone(r crowbar.Right) string {
+	if r == "" {
+		return "nobody"
+	}
+	return string(r)
+}
+
+// deploymentOf is the deployment that a request changes: that of the object in its path, or the one that its body names.
+// A node that moves needs the right to both; moving is left to those whose right is not limited.
+func (a *API) deploymentOf(r *http.Request, pattern string) (crowbar.ID, error) {
+	b, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return 0, unread(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	peek := r.Clone(r.Context())
+	peek.Body = io.NopCloser(bytes.NewReader(b))
+	p, err := read(peek)
+	if err != nil {
+		p = params{}
+	}
+	s := a.Engine.View()
+	_, path, _ := strings.Cut(pattern, " ")
+	parts := strings.Split(strings.TrimPrefix(path, "/api/v2/"), "/")
+	kind := crowbar.Kind(parts[0])
+	if len(parts) > 1 && parts[1] == "{id}" {
+		if kind == crowbar.KindNode && (p["deployment"] != nil || p["deployment_id"] != nil) {
+			return 0, fmt.Errorf("moving a node takes a right that is not limited")
+		}
+		key := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/api/v2/"), "/")[1]
+		return homeOf(s, kind, unescaped(key))
+	}
+	for _, key := range []string{"deployment_id", "deployment", "parent_id", "parent"} {
+		if p[key] != nil {
+			return homeOf(s, crowbar.KindDeployment, text(p[key]))
+		}
+	}
+	for _, key := range []string{"node_id", "node"} {
+		if p[key] != nil {
+			return homeOf(s, crowbar.KindNode, text(p[key]))
+		}
+	}
+	return 0, fmt.Errorf("say which deployment")
+}
+
+// homeOf is the deployment of an object.
+func homeOf(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.ID, error) {
+	o, err := find(s, k, key)
+	if err != nil {
+		return 0, err
+	}
+	switch o := o.(type) {
+	case *crowbar.Deployment:
+		return o.ID, nil
+	case *crowbar.Node:
+		return o.Deployment, nil
+	case *crowbar.NodeRole:
+		return o.Deployment, nil
+	case *crowbar.DeploymentRole:
+		return o.Deployment, nil
+	}
+	return 0, fmt.Errorf("%s are nobody's alone", k)
+}
+
+// certified is the caller that a client certificate names: its common name, with the right that its organization says
+// ("kubeclamp:admin").
+func certified(c *x509.Certificate) (crowbar.Caller, bool) {
+	for _, o := range c.Subject.Organization {
+		if r, ok := strings.CutPrefix(o, "kubeclamp:"); ok && crowbar.Right(r).Known() && c.Subject.CommonName != "" {
+			return crowbar.Caller{Name: c.Subject.CommonName, Via: "certificate", Right: crowbar.Right(r)}, true
+		}
+	}
+	return crowbar.Caller{}, false
+}
+
+func unescaped(segment string) string {
+	if v, err := url.PathUnescape(segment); err == nil {
+		return v
+	}
+	return segment
+}

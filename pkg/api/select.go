@@ -1,0 +1,138 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// only keeps those keys of an answer that the header x-return-attributes names: of the object, or of each in a list.
+func only(r *http.Request, v any) (any, error) {
+	header := r.Header.Get("X-Return-Attributes")
+	if header == "" {
+		return v, nil
+	}
+	var keys []string
+	if err := json.Unmarshal([]byte(header), &keys); err != nil {
+		return nil, legacy(crowbar.Errorf(crowbar.Invalid, `header x-return-attributes: want a JSON list such as ["id","name"]: %w`, err), http.StatusBadRequest)
+	}
+	t, err := jsonTree(v)
+	if err != nil {
+		return nil, err
+	}
+	keep := func(o any) any {
+		m, ok := o.(map[string]any)
+		if !ok {
+			return o
+		}
+		out := map[string]any{}
+		for _, k := range keys {
+			if v, has := m[k]; has {
+				out[k] = v
+			}
+		}
+		return out
+	}
+	if l, ok := t.([]any); ok {
+		for i := range l {
+			l[i] = keep(l[i])
+		}
+		return l, nil
+	}
+	return keep(t), nil
+}
+
+// jsonTree is a value as it goes over the wire; numbers keep their digits.
+func jsonTree(v any) (out any, err error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	return out, d.Decode(&out)
+}
+
+// sample is an object with the defaults of its columns: without its id, what refers to others, and times.
+func (a *API) sample(k crowbar.Kind) handler {
+	return func(r *http.Request) (form, any, error) {
+		o := crowbar.New(k)
+		switch o := o.(type) {
+		case *crowbar.Node:
+			o.BootEnv = "sledgehammer"
+		case *crowbar.NodeRole:
+			o.State, o.Available = crowbar.Proposed, true
+		}
+		t, err := jsonTree(shape(crowbar.NewSnapshot(), o, own(r)))
+		if err != nil {
+			return "", nil, err
+		}
+		m := t.(map[string]any)
+		for key := range m {
+			if key == "id" || strings.HasSuffix(key, "_id") || strings.HasSuffix(key, "_at") {
+				delete(m, key)
+			}
+		}
+		return form(singular(k) + ".obj"), m, nil
+	}
+}
+
+// match finds the objects all of whose keys are what the request says; where it names none that there is, it finds nothing.
+func (a *API) match(k crowbar.Kind) handler {
+	return func(r *http.Request) (form, any, error) {
+		p, err := read(r)
+		if err != nil {
+			return "", nil, err
+		}
+		f, out := form(singular(k)+".list"), []any{}
+		s := a.Engine.View()
+		for o := range s.All(k) {
+			t, err := jsonTree(shape(s, o, own(r)))
+			if err != nil {
+				return "", nil, err
+			}
+			if matches(t.(map[string]any), p) {
+				out = append(out, t)
+			}
+		}
+		return f, out, nil
+	}
+}
+
+func matches(o map[string]any, p params) bool {
+	known := 0
+	for k, want := range p {
+		have, ok := o[k]
+		if !ok {
+			continue
+		}
+		if known++; text(have) != text(want) {
+			return false
+		}
+	}
+	return known > 0
+}
+
+// text compares as a database casts: true and "true", 7 and "7" are the same.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case json.Number, bool:
+		return fmt.Sprint(v)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}

@@ -1,0 +1,131 @@
+package api
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// ownType is what kubeclamp's own clients accept: whole objects with all their keys, and errors by their kind. Everybody
+// else is answered as OpenCrowbar answered: its keys, its status codes.
+const ownType = "application/vnd.kubeclamp+json"
+
+// own says that a request comes from a client of ours.
+func own(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), ownType) }
+
+// shaped is an answer as its caller understands it: objects in the shape that was asked for, everything else as it is.
+func (a *API) shaped(r *http.Request, v any) any {
+	s := a.Engine.View()
+	switch v := v.(type) {
+	case crowbar.Object:
+		return shape(s, v, own(r))
+	case []crowbar.Object:
+		out := make([]any, len(v))
+		states := map[crowbar.ID]string{}
+		for i, o := range v {
+			if nr, ok := o.(*crowbar.NodeRole); ok && !own(r) {
+				out[i] = nodeRole(s, nr, states)
+				continue
+			}
+			out[i] = shape(s, o, own(r))
+		}
+		return out
+	}
+	return v
+}
+
+// shape is one object: whole and masked, or with OpenCrowbar's keys.
+func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any {
+	if d, ok := o.(*crowbar.Deployment); ok && own {
+		return struct {
+			*crowbar.Deployment
+			State int `json:"state"`
+		}{d, deploymentStates[deploymentState(s, d)]}
+	}
+	o = mask(s, o)
+	if own {
+		return o
+	}
+	switch o := o.(type) {
+	case *crowbar.Barclamp:
+		return barclamp(o)
+	case *crowbar.Jig:
+		return jigWire{ref(o.ID), o.Name, o.Description, defaultOrder, o.Active, orNull(o.ClientRole), nil, nil, nil, stampsOf(o.Stamps)}
+	case *crowbar.Role:
+		f := o.Flags
+		return roleWire{ref(o.ID), o.Name, o.Description, o.Jig, ref(o.Barclamp), o.Cohort, nonNil(o.Provides), nonNil(o.Conflicts), f.Library, f.Implicit,
+			f.Bootstrap, f.Discovery, f.Cluster, f.Destructive, f.Abstract, f.Milestone, f.Powersave, f.Service, stampsOf(o.Stamps)}
+	case *crowbar.Attrib:
+		return attribOf(o)
+	case *crowbar.Node:
+		return nodeWire{ref(o.ID), o.Name, orNull(o.Description), o.Admin, o.System, 0, ref(o.Deployment), o.Allocated, o.Alive, o.Available,
+			cmp.Or(o.BootEnv, "local"), nonNil(o.Quirks), stampsOf(o.Stamps)}
+	case *crowbar.Deployment:
+		return deploymentWire{ref(o.ID), deploymentStates[deploymentState(s, o)], o.Name, orNull(o.Description), o.System, ref(o.Parent), stampsOf(o.Stamps)}
+	case *crowbar.DeploymentRole:
+		return deploymentRoleWire{ref(o.ID), ref(o.Deployment), ref(o.Role), stampsOf(o.Stamps)}
+	case *crowbar.NodeRole:
+		return nodeRole(s, o, map[crowbar.ID]string{})
+	case *crowbar.Run:
+		return runWire{ref(o.ID), ref(o.NodeRole), ref(o.Node), crowbar.Data{}, o.Finished.IsZero(), "NodeRoleRunner", nil,
+			stampsOf(crowbar.Stamps{CreatedAt: o.Started, UpdatedAt: cmp.Or(o.Finished, o.Started)})}
+	}
+	return o
+}
+
+// defaultOrder is where OpenCrowbar sorts what says nothing of its order.
+const defaultOrder = 10000
+
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+func barclamp(o *crowbar.Barclamp) barclampWire {
+	git, _ := o.Document["git"].(crowbar.Data)
+	said, _ := o.Document["barclamp"].(crowbar.Data)
+	parent := o.Parent
+	if parent == 0 {
+		parent = o.ID
+	}
+	return barclampWire{ref(o.ID), o.Name, o.Description, ref(parent), cmp.Or(o.Version, "0.0"), said["source_url"], o.SourcePath,
+		cmp.Or[any](git["commit"], "unknown"), git["date"], cmp.Or[any](said["build_version"], "unknown"), o.Document, stampsOf(o.Stamps)}
+}
+
+func attribOf(o *crowbar.Attrib) attribWire {
+	var schema any
+	if o.Schema != nil {
+		schema = o.Schema
+	}
+	return attribWire{ref(o.ID), ref(o.Barclamp), ref(o.Role), o.Name, o.Description, o.Writable, schema, cmp.Or(o.Order, defaultOrder), o.Map,
+		"attribs/default", map[string]any{"value": o.Default}, stampsOf(o.Stamps)}
+}
+
+// nodeRole needs the state of its node, which is looked up once a node.
+func nodeRole(s *crowbar.Snapshot, o *crowbar.NodeRole, states map[crowbar.ID]string) nodeRoleWire {
+	st, known := states[o.Node]
+	if !known {
+		st = nodeState(s, o.Node).String()
+		states[o.Node] = st
+	}
+	return nodeRoleWire{ref(o.ID), ref(o.Deployment), ref(o.Node), ref(o.Role), int(o.State), o.Status, "", o.Available, cmp.Or(o.Order, defaultOrder),
+		o.Cohort, o.RunCount, st == crowbar.Error.String(), stampsOf(o.Stamps)}
+}
+
+// nodeState is OpenCrowbar's: the first node-role that runs, failed or is proposed says it; else todo if anything waits.
+func nodeState(s *crowbar.Snapshot, node crowbar.ID) crowbar.State {
+	state := crowbar.Active
+	for _, nr := range s.NodeRolesOn(node) {
+		switch nr.State {
+		case crowbar.Transition, crowbar.Error, crowbar.Proposed:
+			return nr.State
+		case crowbar.Todo, crowbar.Blocked:
+			state = crowbar.Todo
+		}
+	}
+	return state
+}
