@@ -79,44 +79,6 @@ func conflict(at crowbar.Rev, now int64) error {
 	return crowbar.Errorf(crowbar.Conflict, "the state moved on from revision %d to %d: look again and repeat", at, now)
 }
 
-// transact runs the operations under the guards: head is where the caller saw it, no journal waits, the hold is ours.
-func (s *Store) transact(ctx context.Context, at crowbar.Rev, ops []clientv3.Op) (int64, error) {
-	s.mu.Lock()
-	owner, held := s.owner, s.lost != nil
-	s.mu.Unlock()
-	guards := []clientv3.Cmp{
-		clientv3.Compare(clientv3.ModRevision(headKey), "=", int64(at)),
-		clientv3.Compare(clientv3.ModRevision(journalKey), "=", 0),
-	}
-	if held {
-		guards = append(guards, clientv3.Compare(clientv3.ModRevision(ownerKey), "=", owner))
-	}
-	resp, err := s.kv.Txn(ctx).If(guards...).Then(ops...).
-		Else(clientv3.OpGet(headKey, clientv3.WithKeysOnly()), clientv3.OpGet(ownerKey),
-			clientv3.OpGet(journalKey, clientv3.WithKeysOnly())).Commit()
-	if err != nil {
-		return 0, trouble("write", err)
-	}
-	if resp.Succeeded {
-		return resp.Header.Revision, nil
-	}
-	if kvs := resp.Responses[1].GetResponseRange().Kvs; held && (len(kvs) == 0 || kvs[0].ModRevision != owner) {
-		return 0, crowbar.Errorf(crowbar.Unavailable, "this daemon no longer holds the state (%s): it may not write; start it again", holder(kvs))
-	}
-	now := int64(0)
-	if kvs := resp.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
-		now = kvs[0].ModRevision
-	}
-	if kvs := resp.Responses[2].GetResponseRange().Kvs; len(kvs) > 0 && now == int64(at) {
-		s.mu.Lock()
-		s.journal = kvs[0].ModRevision // folded by the next try
-		s.mu.Unlock()
-		return 0, conflict(at, now)
-	}
-	s.await(ctx, at)
-	return 0, conflict(at, now)
-}
-
 // ops is one operation for each entry, or the one that writes them all to the journal.
 func (s *Store) ops(entries []entry) ([]clientv3.Op, error) {
 	size := 0
@@ -125,7 +87,8 @@ func (s *Store) ops(entries []entry) ([]clientv3.Op, error) {
 		size += len(e.Value) + 200
 		ops = append(ops, e.op())
 	}
-	if len(entries)+1 <= s.cfg.MaxOps && size <= s.cfg.MaxBytes {
+	if len(entries)+2 <= s.cfg.MaxOps && // with head, and the number of a daemon's last commit
+		size <= s.cfg.MaxBytes {
 		return ops, nil
 	}
 	b, err := pack(entries)
@@ -150,7 +113,11 @@ func (e entry) op() clientv3.Op {
 // It can be cut off anywhere and done again: no commit happens while there is a journal.
 func (s *Store) fold(ctx context.Context, journal int64) error {
 	// gofail: var beforeFold struct{}
-	resp, err := s.kv.Get(ctx, journalKey)
+	var resp *clientv3.GetResponse
+	err := s.insist(ctx, func(ctx context.Context) (err error) {
+		resp, err = s.kv.Get(ctx, journalKey)
+		return err
+	})
 	if err != nil {
 		return trouble("read", err)
 	}
@@ -184,7 +151,13 @@ func (s *Store) fold(ctx context.Context, journal int64) error {
 }
 
 func (s *Store) foldTxn(ctx context.Context, journal int64, ops []clientv3.Op) error {
-	_, err := s.kv.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(journalKey), "=", journal)).Then(ops...).Commit()
+	s.mu.Lock()
+	guards := append(s.registered(), clientv3.Compare(clientv3.ModRevision(journalKey), "=", journal))
+	s.mu.Unlock()
+	err := s.insist(ctx, func(ctx context.Context) error {
+		_, err := s.kv.Txn(ctx).If(guards...).Then(ops...).Commit()
+		return err
+	})
 	if err != nil {
 		return trouble("fold", err)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type loaded struct {
 	view    *crowbar.Snapshot
 	journal int64
 	from    int64
+	roll    roll
 }
 
 func (s *Store) load(ctx context.Context) (loaded, error) {
@@ -33,7 +35,11 @@ func (s *Store) load(ctx context.Context) (loaded, error) {
 		options = []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(page)}
 	)
 	for more := true; more; {
-		resp, err := s.kv.Get(ctx, key, options...)
+		var resp *clientv3.GetResponse
+		err := s.insist(ctx, func(ctx context.Context) (err error) {
+			resp, err = s.kv.Get(ctx, key, options...)
+			return err
+		})
 		if err != nil {
 			return out, trouble("read", err)
 		}
@@ -52,6 +58,9 @@ func (s *Store) load(ctx context.Context) (loaded, error) {
 					return out, err
 				}
 			default:
+				if isRoll(string(kv.Key)) {
+					out.roll.put(kv)
+				}
 				kind, id, ok := objectOf(string(kv.Key))
 				if !ok {
 					continue
@@ -79,42 +88,71 @@ func (s *Store) load(ctx context.Context) (loaded, error) {
 }
 
 // follow keeps the view in step with commits of others, in order of revisions, until ctx ends; where etcd has compacted
-// what comes next, it loads everything again.
+// what comes next, or the watch hangs, it loads everything again.
 func (s *Store) follow(ctx context.Context, from int64) {
 	for ctx.Err() == nil {
-		watch, cancel := context.WithCancel(ctx)
-		for resp := range s.kv.Watch(clientv3.WithRequireLeader(watch), prefix, clientv3.WithPrefix(), clientv3.WithRev(from)) {
-			if err := resp.Err(); err != nil {
-				s.log.Warn("state: watch broke, reading all of it again", "error", err)
-				break
-			}
-			if err := s.events(resp.Events); err != nil {
-				s.log.Error("state: watch", "error", err)
-				break
-			}
-			if len(resp.Events) > 0 {
-				from = resp.Header.Revision + 1
-			}
-		}
-		cancel()
-		for pause := 100 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 5*time.Second) {
+		s.watch(ctx, from)
+		for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
 			l, err := s.load(ctx)
 			if err == nil {
 				s.advance(l.view.Rev(), l.journal, func(*crowbar.Snapshot) *crowbar.Snapshot { return l.view })
+				s.enrol(func(r *roll) { *r = l.roll })
 				from = l.from
 				break
 			}
-			s.log.Warn("state: read", "error", err)
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
+			if ctx.Err() == nil {
+				s.log.Warn("state: read", "error", err)
 			}
+			pause(ctx, wait)
 		}
 	}
 }
 
-// events applies whole revisions, one after the other. A revision without head (folding, the owner's key) changes nothing.
+// watch applies what comes, until it breaks, somebody asks for a new reading, or ctx ends. It has a stream of its own: one
+// that hangs on a frozen member would be used again otherwise.
+func (s *Store) watch(ctx context.Context, from int64) {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	watcher := clientv3.Watcher(s.kv)
+	if s.kv.ActiveConnection() != nil {
+		watcher = clientv3.NewWatcher(s.kv)
+		defer watcher.Close()
+	}
+	events := watcher.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(from))
+	for {
+		select {
+		case resp, open := <-events:
+			if !open {
+				return
+			}
+			if err := resp.Err(); err != nil {
+				s.log.Warn("state: watch broke, reading all of it again", "error", err)
+				return
+			}
+			if err := s.events(resp.Events); err != nil {
+				s.log.Error("state: watch", "error", err)
+				return
+			}
+		case <-s.again:
+			s.log.Warn("state: nothing comes from the watch, reading all of it again")
+			return
+		}
+	}
+}
+
+// enrol changes the roll of daemons, and tells the watches, because who works on what follows from it.
+func (s *Store) enrol(change func(*roll)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.roll)
+	s.tell()
+}
+
+// events applies whole revisions, one after the other. A revision without head (folding, the roll) changes no object.
 func (s *Store) events(events []*clientv3.Event) error {
+	if slices.ContainsFunc(events, func(ev *clientv3.Event) bool { return isRoll(string(ev.Kv.Key)) }) {
+		s.enrol(func(r *roll) { r.take(events) })
+	}
 	for len(events) > 0 {
 		rev := events[0].Kv.ModRevision
 		n := 1

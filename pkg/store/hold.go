@@ -9,116 +9,192 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/concurrency"
 )
 
-// ownership is the value of the owner's key.
-type ownership struct {
-	Owner string    `json:"owner"`
-	Since time.Time `json:"since"`
+// registration is this process's entry among the daemons. Every write is guarded by it: once it is gone, nothing that this
+// process still has on its way can change the state.
+type registration struct {
+	owner, key string
+	rev        int64 // create revision of the key
+	lease      clientv3.LeaseID
+	stop       context.CancelFunc // of the renewal
+	gone       chan struct{}      // closed when the lease has ended
 }
 
-// Hold makes this process the one that works on the state, under the name of owner; from then on no commit of it passes
-// once the hold is lost, which closes the channel. A hold that a dead process left ends by itself within its TTL, which is
-// waited for; a living one is a Conflict that names its owner.
-func (s *Store) Hold(ctx context.Context, owner string) (lost <-chan struct{}, err error) {
-	value, err := json.Marshal(ownership{Owner: owner, Since: time.Now().UTC()})
+// Hold registers this process as a daemon that works on the state. From then on no commit of it passes once its entry is
+// gone, which closes the channel. Where the store is Alone, entries of others are what dead processes left, and go; else the
+// entry lives as long as its lease is renewed, and a name that is in use is a Conflict.
+func (s *Store) Hold(ctx context.Context, d crowbar.Daemon) (lost <-chan struct{}, err error) {
+	d.Leader = s.cfg.Alone
+	if d.Since.IsZero() {
+		d.Since = time.Now().UTC()
+	}
+	value, err := json.Marshal(d)
 	if err != nil {
 		return nil, err
 	}
-	var lease clientv3.LeaseID
-	var put []clientv3.OpOption
-	if !s.cfg.Alone {
-		grant, err := s.kv.Grant(ctx, int64((s.cfg.TTL+time.Second-1)/time.Second))
-		if err != nil {
-			return nil, trouble("hold", err)
-		}
-		lease = grant.ID
-		put = append(put, clientv3.WithLease(lease))
-	}
 	// gofail: var beforeHold struct{}
-	rev, err := s.take(ctx, clientv3.OpPut(ownerKey, string(value), put...))
+	r := &registration{owner: d.Owner, key: daemonPrefix + d.Owner, gone: make(chan struct{})}
+	if s.cfg.Alone {
+		err = s.takeOver(ctx, r, string(value))
+	} else {
+		err = s.register(ctx, r, string(value))
+	}
 	if err != nil {
-		if lease != 0 {
-			s.revoke(lease)
-		}
 		return nil, err
 	}
 	// gofail: var afterHold struct{}
-	gone := make(chan struct{})
 	s.mu.Lock()
-	s.owner, s.lease, s.lost = rev, lease, gone
+	s.held = r
 	s.mu.Unlock()
-	if lease != 0 {
-		return gone, s.keep(lease, gone)
-	}
-	return gone, nil
+	return r.gone, nil
 }
 
-// take puts the owner's key, as soon as nobody else has it.
-func (s *Store) take(ctx context.Context, put clientv3.Op) (int64, error) {
-	deadline := time.Now().Add(s.cfg.TTL + 2*time.Second)
-	seen := int64(0) // mod revision of the key that may be taken over
-	for {
-		resp, err := s.kv.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(ownerKey), "=", seen)).
-			Then(put).Else(clientv3.OpGet(ownerKey)).Commit()
-		if err != nil {
-			return 0, trouble("hold", err)
-		}
-		if resp.Succeeded {
-			return resp.Header.Revision, nil
-		}
-		kvs := resp.Responses[0].GetResponseRange().Kvs
-		if s.cfg.Alone {
-			seen = 0
-			if len(kvs) > 0 {
-				seen = kvs[0].ModRevision
-			}
-			continue
-		}
-		if time.Now().After(deadline) {
-			return 0, crowbar.Errorf(crowbar.Conflict, "the state is in use by another daemon (%s): stop that one first; if it is gone for good, its hold ends %s later", holder(kvs), s.cfg.TTL)
-		}
-		select {
-		case <-time.After(s.cfg.TTL / 20):
-		case <-ctx.Done():
-			return 0, fmt.Errorf("wait for the daemon that holds the state (%s): %w", holder(kvs), ctx.Err())
-		}
-	}
-}
-
-func (s *Store) keep(lease clientv3.LeaseID, gone chan struct{}) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	alive, err := s.kv.KeepAlive(ctx, lease)
-	if err != nil {
-		cancel()
+// takeOver: what holds this state exclusively needs no lease, and nobody else's entry is alive.
+func (s *Store) takeOver(ctx context.Context, r *registration, value string) error {
+	if _, err := s.kv.Delete(ctx, daemonPrefix, clientv3.WithPrefix()); err != nil {
 		return trouble("hold", err)
 	}
+	resp, err := s.kv.Put(ctx, r.key, value)
+	if err != nil {
+		return trouble("hold", err)
+	}
+	r.rev = resp.Header.Revision
+	return nil
+}
+
+func (s *Store) register(ctx context.Context, r *registration, value string) error {
+	grant, err := s.kv.Grant(ctx, int64((s.cfg.TTL+time.Second-1)/time.Second))
+	if err != nil {
+		return trouble("hold", err)
+	}
+	r.lease = grant.ID
+	resp, err := s.kv.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(r.key), "=", 0)).
+		Then(clientv3.OpPut(r.key, value, clientv3.WithLease(r.lease))).Commit()
+	if err == nil && !resp.Succeeded {
+		s.revoke(r.lease)
+		return crowbar.Errorf(crowbar.Conflict, "a daemon named %q works on this state already: no two may have one name", r.owner)
+	}
+	if err != nil {
+		return trouble("hold", err)
+	}
+	r.rev = resp.Header.Revision
+	renew, stop := context.WithCancel(context.Background())
+	r.stop = stop
 	s.done.Go(func() {
-		defer cancel()
-		for range alive {
-		}
-		close(gone)
+		s.renew(renew, r.lease)
+		close(r.gone)
 	})
 	return nil
 }
 
-// release gives the hold back, so that the next daemon need not wait.
+// renew keeps a lease alive until it cannot be, or ctx ends. Each renewal is a request of its own with its own limit, so
+// that a frozen member of the cluster, which neither answers nor breaks the connection, costs one try and not the lease.
+func (s *Store) renew(ctx context.Context, lease clientv3.LeaseID) {
+	every := s.cfg.TTL / 5
+	last := time.Now()
+	for wait := every; ; {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		began := time.Now()
+		try, cancel := context.WithTimeout(ctx, every)
+		resp, err := s.kv.KeepAliveOnce(try, lease)
+		cancel()
+		switch {
+		case err == nil && resp.TTL > 0:
+			last, wait = began, every
+			continue
+		case leaseGone(err), time.Since(last) >= s.cfg.TTL:
+			if ctx.Err() == nil {
+				s.log.Error("state: this daemon's registration has ended", "last_renewed", time.Since(last).Round(time.Millisecond), "error", err)
+			}
+			return
+		}
+		wait = every / 10
+	}
+}
+
+// Lead waits until this daemon is the one that does what only one may do, and does it; both end with ctx. What a leader
+// writes after it has lost its registration is refused like any other write of it.
+func (s *Store) Lead(ctx context.Context, work func(context.Context) error) error {
+	if s.cfg.Alone {
+		return work(ctx)
+	}
+	s.mu.Lock()
+	r := s.held
+	s.mu.Unlock()
+	if r == nil {
+		return crowbar.Errorf(crowbar.Internal, "only a daemon that holds the state can lead")
+	}
+	session, err := concurrency.NewSession(s.kv, concurrency.WithLease(r.lease), concurrency.WithContext(ctx))
+	if err != nil {
+		return trouble("lead", err)
+	}
+	for ctx.Err() == nil {
+		election := concurrency.NewElection(session, leaderPrefix)
+		// A limit, because a wait on a frozen member would never hear of its turn.
+		try, cancel := context.WithTimeout(ctx, 2*s.cfg.TTL)
+		err := election.Campaign(try, r.owner)
+		cancel()
+		if err == nil {
+			s.log.Info("state: this daemon leads", "owner", r.owner)
+			return work(ctx)
+		}
+		if try.Err() == nil {
+			s.log.Warn("state: election", "error", err)
+			pause(ctx, s.cfg.TTL/5)
+		}
+	}
+	return ctx.Err()
+}
+
+// Daemons is who works on the state, as this store has last heard.
+func (s *Store) Daemons() []crowbar.Daemon {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return sortedDaemons(s.daemons, s.leaders)
+}
+
+// Registered asks etcd who works on the state now, in order of names.
+func (s *Store) Registered(ctx context.Context) ([]crowbar.Daemon, error) {
+	var resp *clientv3.TxnResponse
+	err := s.insist(ctx, func(ctx context.Context) (err error) {
+		resp, err = s.kv.Txn(ctx).Then(clientv3.OpGet(daemonPrefix, clientv3.WithPrefix()), clientv3.OpGet(leaderPrefix, clientv3.WithPrefix())).Commit()
+		return err
+	})
+	if err != nil {
+		return nil, trouble("read", err)
+	}
+	found := roll{}
+	for _, part := range resp.Responses {
+		for _, kv := range part.GetResponseRange().Kvs {
+			found.put(kv)
+		}
+	}
+	return sortedDaemons(found.daemons, found.leaders), nil
+}
+
+// release gives the registration back, so that others need not wait.
 func (s *Store) release() error {
 	s.mu.Lock()
-	owner, lease, held := s.owner, s.lease, s.lost != nil
+	r := s.held
 	s.mu.Unlock()
-	if !held {
+	if r == nil {
 		return nil
 	}
-	if lease != 0 {
-		s.revoke(lease)
+	// gofail: var beforeRelease struct{}
+	if r.lease != 0 {
+		r.stop()
+		s.revoke(r.lease)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	// gofail: var beforeRelease struct{}
-	_, err := s.kv.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(ownerKey), "=", owner)).Then(clientv3.OpDelete(ownerKey)).Commit()
-	if err != nil {
+	if _, err := s.kv.Delete(ctx, r.key); err != nil {
 		return trouble("release", err)
 	}
 	return nil
@@ -127,15 +203,26 @@ func (s *Store) release() error {
 func (s *Store) revoke(lease clientv3.LeaseID) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if _, err := s.kv.Revoke(ctx, lease); err != nil {
-		s.log.Warn("state: the hold ends by itself", "after", s.cfg.TTL, "error", err)
+	if _, err := s.kv.Revoke(ctx, lease); err != nil && !leaseGone(err) {
+		s.log.Warn("state: the registration ends by itself", "after", s.cfg.TTL, "error", err)
 	}
 }
 
-func holder(kvs []*mvccpb.KeyValue) string {
-	var o ownership
-	if len(kvs) == 0 || json.Unmarshal(kvs[0].Value, &o) != nil {
-		return "nobody holds it now"
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
-	return fmt.Sprintf("held by %q since %s", o.Owner, o.Since.Format(time.RFC3339))
+}
+
+// expelled is the error of a write whose guard found the registration gone.
+func expelled(kvs []*mvccpb.KeyValue) error {
+	now := "nobody is"
+	if len(kvs) > 0 {
+		var d crowbar.Daemon
+		if json.Unmarshal(kvs[0].Value, &d) == nil {
+			now = fmt.Sprintf("%q is, since %s", d.Owner, d.Since.Format(time.RFC3339))
+		}
+	}
+	return crowbar.Errorf(crowbar.Unavailable, "this daemon is no longer registered on the state (%s): it may not write; start it again", now)
 }

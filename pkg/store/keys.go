@@ -14,7 +14,10 @@ const (
 	prefix     = "/kubeclamp/v1/"
 	headKey    = prefix + "head"
 	journalKey = prefix + "journal" // a commit too large for one transaction, until it is folded into the objects' keys
-	ownerKey   = prefix + "owner"   // the daemon that works on this state
+
+	daemonPrefix = prefix + "daemons/" // + owner: a daemon that works on this state, under its lease
+	donePrefix   = prefix + "done/"    // + owner: the number of its last commit, under the same lease
+	leaderPrefix = prefix + "leader/"  // the election among the daemons
 )
 
 func keyOf(k crowbar.Kind, id crowbar.ID) string {

@@ -23,9 +23,9 @@ type Config struct {
 	MaxOps   int              // operations the server allows in one transaction; 0 = etcd's default, 128
 	MaxBytes int              // of one request; 0 = etcd's default, 1.5 MiB
 	// Alone says that something stronger than a lease (the lock on an embedded server's folder) keeps other daemons off:
-	// Hold then takes over at once and its hold does not end by itself.
+	// Hold then takes over at once and its registration does not end by itself.
 	Alone bool
-	TTL   time.Duration // of the hold; 0 = 5 s
+	TTL   time.Duration // of a registration; 0 = 5 s
 	Log   *slog.Logger  // nil = silent
 }
 
@@ -44,9 +44,10 @@ type Store struct {
 	moved   chan struct{} // closed and replaced when view moves
 	watches map[chan *crowbar.Snapshot]struct{}
 	closed  bool
-	owner   int64 // mod revision of our owner key; 0 = not held
-	lease   clientv3.LeaseID
-	lost    chan struct{}
+	held    *registration // nil = not held
+	commits uint64        // tried under held
+	roll
+	again chan struct{} // tells follow to read everything anew
 }
 
 // Open loads the state and keeps it in step until Close. ctx limits the loading alone.
@@ -66,20 +67,20 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{cfg: cfg, kv: cfg.Client, log: cfg.Log, turn: make(chan struct{}, 1), moved: make(chan struct{}),
-		watches: map[chan *crowbar.Snapshot]struct{}{}}
+		again: make(chan struct{}, 1), watches: map[chan *crowbar.Snapshot]struct{}{}}
 	l, err := s.load(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// gofail: var afterLoad struct{}
-	s.view, s.journal = l.view, l.journal
+	s.view, s.journal, s.roll = l.view, l.journal, l.roll
 	run, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.done.Go(func() { s.follow(run, l.from) })
 	return s, nil
 }
 
-// Close lets go of the hold and ends all watches. The client stays open.
+// Close gives the registration back and ends all watches. The client stays open.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -108,7 +109,7 @@ func (s *Store) View() *crowbar.Snapshot {
 	return s.view
 }
 
-// Watch gives the state now and again whenever it has moved; a reader that is slow misses what lies between, never the
+// Watch gives the state now and again whenever it has moved or daemons have come or gone; a reader that is slow misses what lies between, never the
 // newest. The channel is closed when ctx or the store ends.
 func (s *Store) Watch(ctx context.Context) <-chan *crowbar.Snapshot {
 	ch := make(chan *crowbar.Snapshot, 1)
@@ -141,6 +142,11 @@ func (s *Store) advance(rev crowbar.Rev, journal int64, next func(*crowbar.Snaps
 	s.view, s.journal = next(s.view), journal
 	close(s.moved)
 	s.moved = make(chan struct{})
+	s.tell()
+}
+
+// tell hands the newest view to all watches; with mu held.
+func (s *Store) tell() {
 	for ch := range s.watches {
 		select {
 		case <-ch:
@@ -151,6 +157,7 @@ func (s *Store) advance(rev crowbar.Rev, journal int64, next func(*crowbar.Snaps
 }
 
 // await waits until the view has left rev, for a second at most: whoever was refused computes again from what refused it.
+// Where nothing comes by then, the watch may hang on a member that is frozen or cut off, and everything is read anew.
 func (s *Store) await(ctx context.Context, rev crowbar.Rev) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -164,6 +171,10 @@ func (s *Store) await(ctx context.Context, rev crowbar.Rev) {
 		select {
 		case <-moved:
 		case <-ctx.Done():
+			select {
+			case s.again <- struct{}{}:
+			default:
+			}
 			return
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ func TestSuite(t *testing.T) {
 	for name, change := range map[string]func(*store.Config){
 		"embedded": func(*store.Config) {},
 		"external": func(c *store.Config) { c.MaxOps, c.MaxBytes, c.Alone = 128, 1536<<10, false },
+		"shared":   func(c *store.Config) { c.MaxOps, c.MaxBytes, c.Alone = 128, 1536<<10, false },
 		"tiny":     func(c *store.Config) { c.MaxOps, c.MaxBytes = 7, 64<<10 },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +51,11 @@ func TestSuite(t *testing.T) {
 				wipe(t, srv)
 				cfg := srv.Store()
 				change(&cfg)
-				return open(t, cfg)
+				s := open(t, cfg)
+				if name == "shared" {
+					hold(t, s, "me")
+				}
+				return s
 			})
 		})
 	}
@@ -150,52 +156,130 @@ func TestCompaction(t *testing.T) {
 	same(t, a, open(t, srv.Store()))
 }
 
+// TestHold: two daemons share the state; one whose lease has ended may not write, and a name is used once.
 func TestHold(t *testing.T) {
 	srv := start(t, t.TempDir())
 	t.Cleanup(func() { srv.Close() })
 	cfg := srv.Store()
-	cfg.Alone, cfg.TTL = false, time.Second
+	cfg.Alone, cfg.TTL = false, 2*time.Second
 	a, b := open(t, cfg), open(t, cfg)
-	lost, err := a.Hold(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
+	lost := hold(t, a, "a")
+	if _, err := b.Hold(t.Context(), crowbar.Daemon{Owner: "a"}); crowbar.KindOf(err) != crowbar.Conflict || !strings.Contains(err.Error(), `"a"`) {
+		t.Errorf("second hold of the name: %v", err)
 	}
-	node := crowbar.Change{Put: &crowbar.Node{ID: 1}}
-	if err := a.Commit(t.Context(), 0, node); err != nil {
-		t.Fatal(err)
+	hold(t, b, "b")
+	for i, s := range []*store.Store{a, b, a} {
+		insist(t, s, crowbar.Change{Put: &crowbar.Node{ID: crowbar.ID(i + 1)}})
 	}
-	_, err = b.Hold(t.Context(), "b")
-	if crowbar.KindOf(err) != crowbar.Conflict || !strings.Contains(err.Error(), `held by "a"`) {
-		t.Errorf("second hold: %v", err)
-	}
-	// a is cut off from its lease, as a paused machine is: b gets in, and a may not write any more.
-	leases, err := srv.Client().Leases(t.Context())
-	if err != nil || len(leases.Leases) != 1 {
-		t.Fatal(leases, err)
-	}
-	if _, err := srv.Client().Revoke(t.Context(), leases.Leases[0].ID); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Hold(t.Context(), "b"); err != nil {
-		t.Fatal(err)
-	}
-	err = a.Commit(t.Context(), a.View().Rev(), node)
-	if crowbar.KindOf(err) != crowbar.Unavailable || !strings.Contains(err.Error(), `held by "b"`) {
-		t.Errorf("commit after the hold was lost: %v", err)
+	await(t, a, func() bool { return len(a.Daemons()) == 2 })
+	// a is cut off from its lease, as a paused machine is: it may not write any more, and is told.
+	revoke(t, srv, "a")
+	err := a.Commit(t.Context(), a.View().Rev(), crowbar.Change{Put: &crowbar.Node{ID: 1}})
+	if crowbar.KindOf(err) != crowbar.Unavailable || !strings.Contains(err.Error(), `no longer registered`) {
+		t.Errorf("commit after the registration was lost: %v", err)
 	}
 	select {
 	case <-lost:
 	case <-time.After(5 * time.Second):
 		t.Error("the loss was not told")
 	}
-	if err := b.Commit(t.Context(), b.View().Rev(), node); err != nil {
-		t.Error(err)
-	}
+	await(t, b, func() bool { return len(b.Daemons()) == 1 })
+	insist(t, b, crowbar.Change{Put: &crowbar.Node{ID: 1}})
 	b.Close()
-	began := time.Now()
 	c := open(t, cfg)
-	if _, err := c.Hold(t.Context(), "c"); err != nil || time.Since(began) > 900*time.Millisecond {
-		t.Errorf("hold after a clean end: %v after %s", err, time.Since(began))
+	hold(t, c, "c")
+	if now, err := c.Registered(t.Context()); err != nil || len(now) != 1 || now[0].Owner != "c" {
+		t.Errorf("after a clean end: %v %v", now, err)
+	}
+}
+
+// TestLead: one leads at a time; when its registration goes, the next one does.
+func TestLead(t *testing.T) {
+	srv := start(t, t.TempDir())
+	t.Cleanup(func() { srv.Close() })
+	cfg := srv.Store()
+	cfg.Alone, cfg.TTL = false, 2*time.Second
+	leads := make(chan string)
+	stores := map[string]*store.Store{}
+	for _, name := range []string{"a", "b", "c"} {
+		s := open(t, cfg)
+		stores[name] = s
+		hold(t, s, name)
+		go s.Lead(t.Context(), func(ctx context.Context) error {
+			select {
+			case leads <- name:
+			case <-ctx.Done():
+			}
+			<-ctx.Done()
+			return nil
+		})
+	}
+	seen := map[string]bool{}
+	for range 2 {
+		now := <-leads
+		seen[now] = true
+		for name, s := range stores {
+			await(t, s, func() bool {
+				return slices.ContainsFunc(s.Daemons(), func(d crowbar.Daemon) bool { return d.Owner == now && d.Leader }) || seen[name]
+			})
+		}
+		select {
+		case other := <-leads:
+			t.Fatalf("%s and %s lead", now, other)
+		default:
+		}
+		revoke(t, srv, now)
+	}
+	if last := <-leads; len(seen) != 2 || seen[last] {
+		t.Errorf("%v and %s led", seen, last)
+	}
+}
+
+func hold(t *testing.T, s *store.Store, owner string) <-chan struct{} {
+	t.Helper()
+	lost, err := s.Hold(t.Context(), crowbar.Daemon{Owner: owner, Name: owner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lost
+}
+
+// insist commits until nobody was faster.
+func insist(t *testing.T, s *store.Store, c crowbar.Change) {
+	t.Helper()
+	for {
+		err := s.Commit(t.Context(), s.View().Rev(), c)
+		if err == nil {
+			return
+		}
+		if crowbar.KindOf(err) != crowbar.Conflict {
+			t.Fatal(err)
+		}
+	}
+}
+
+// await waits for something that the store's watch tells.
+func await(t *testing.T, s *store.Store, so func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for range s.Watch(ctx) {
+		if so() {
+			return
+		}
+	}
+	t.Fatal("it does not come about")
+}
+
+// revoke ends the lease of a registration.
+func revoke(t *testing.T, srv *embedded.Server, owner string) {
+	t.Helper()
+	resp, err := srv.Client().Get(t.Context(), "/kubeclamp/v1/daemons/"+owner)
+	if err != nil || len(resp.Kvs) != 1 {
+		t.Fatal(resp, err)
+	}
+	if _, err := srv.Client().Revoke(t.Context(), clientv3.LeaseID(resp.Kvs[0].Lease)); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -208,11 +292,14 @@ func TestHoldAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { s.Close() })
-		if _, err := s.Hold(t.Context(), owner); err != nil {
+		if _, err := s.Hold(t.Context(), crowbar.Daemon{Owner: owner}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Commit(t.Context(), s.View().Rev(), crowbar.Change{Put: &crowbar.Node{ID: 1}}); err != nil {
 			t.Fatal(err)
+		}
+		if d, err := s.Registered(t.Context()); err != nil || len(d) != 1 || d[0].Owner != owner || !d[0].Leader {
+			t.Errorf("registered: %+v %v", d, err)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func writeForEver(dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Hold(context.Background(), fmt.Sprint("pid ", os.Getpid())); err != nil {
+	if _, err := s.Hold(context.Background(), crowbar.Daemon{Owner: fmt.Sprint("pid ", os.Getpid())}); err != nil {
 		return err
 	}
 	for {
@@ -79,7 +79,7 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := open(t, srv.Store())
-		if _, err := s.Hold(t.Context(), "next"); err != nil {
+		if _, err := s.Hold(t.Context(), crowbar.Daemon{Owner: "next"}); err != nil {
 			t.Fatal(err)
 		}
 		v := s.View()
