@@ -55,7 +55,7 @@ func serve(ctx context.Context, c *config) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	owner := "kubeclampd-" + random(8)
-	lost, err := st.Hold(ctx, owner)
+	lost, err := st.Hold(ctx, crowbar.Daemon{Owner: owner, Name: "kubeclampd"})
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func serve(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	ann := annealer.New(annealer.Config{Engine: eng, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, Log: c.log,
+	ann := annealer.New(annealer.Config{Engine: eng, Owner: owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, Log: c.log,
 		Roles: func(name string) (role.Role, error) { return host.Role(ctx, name) }})
 	return run(ctx, c, eng, ann)
 }

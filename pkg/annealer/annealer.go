@@ -39,11 +39,13 @@ type Config struct {
 	Jigs      map[string]jig.Jig
 	Roles     func(name string) (role.Role, error)
 	Artifacts Artifacts
-	LogDir    string        // run logs: LogDir/<node-role>/<attempt>.log
-	Parallel  int           // nodes at once; 0 = 30
-	Timeout   time.Duration // of one run whose role says nothing; 0 = 10 min
-	Linger    time.Duration // how long an unused connection stays open; 0 = 60 s
-	Log       *slog.Logger  // nil = silent
+	Owner     string                     // the engine's; says which runs on record are this daemon's
+	Mine      func(node crowbar.ID) bool // whether this daemon starts runs on a node; nil = on all
+	LogDir    string                     // run logs: LogDir/<node-role>/<attempt>.log
+	Parallel  int                        // nodes at once; 0 = 30
+	Timeout   time.Duration              // of one run whose role says nothing; 0 = 10 min
+	Linger    time.Duration              // how long an unused connection stays open; 0 = 60 s
+	Log       *slog.Logger               // nil = silent
 }
 
 // Annealer runs node-roles.
@@ -97,7 +99,7 @@ func (a *Annealer) Run(ctx context.Context) error {
 			continue
 		}
 		for _, nr := range graph.Runnable(a.Engine.View()) {
-			if busy[nr.Node] || len(busy) >= a.Parallel {
+			if busy[nr.Node] || len(busy) >= a.Parallel || a.Mine != nil && !a.Mine(nr.Node) {
 				continue
 			}
 			busy[nr.Node] = true

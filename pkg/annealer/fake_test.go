@@ -248,7 +248,7 @@ type rig struct {
 func newRig(t *testing.T, st engine.Store, s *site, owner string) *rig {
 	t.Helper()
 	e := engine.New(engine.Config{Store: st, PKI: nil, Owner: owner})
-	a := New(Config{Engine: e, Jigs: map[string]jig.Jig{"ssh": s, "noop": s}, LogDir: t.TempDir(), Parallel: 3,
+	a := New(Config{Engine: e, Owner: owner, Jigs: map[string]jig.Jig{"ssh": s, "noop": s}, LogDir: t.TempDir(), Parallel: 3,
 		Roles: func(name string) (role.Role, error) {
 			if s.unknown != nil {
 				return nil, s.unknown

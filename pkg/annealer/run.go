@@ -53,17 +53,17 @@ func (a *Annealer) run(ctx context.Context, nr *crowbar.NodeRole) {
 	}
 }
 
-// notBegun sees to a Begin that failed. Where the state did not answer, the run may be on record all the same: nobody does
-// it, so it is lost.
+// notBegun sees to a Begin that failed. Where the state did not answer, the run may be on record all the same, maybe not
+// before the next try finds it there: nobody does it, so it is lost. A run of another daemon is none of our business.
 func (a *Annealer) notBegun(ctx context.Context, nr *crowbar.NodeRole, err error) {
 	if k := crowbar.KindOf(err); k == crowbar.Conflict || k == crowbar.NotFound {
 		a.Log.Debug("begin", "error", err)
-		return
+	} else {
+		a.Log.Warn("begin", "error", err)
+		pause(ctx, breather)
 	}
-	a.Log.Warn("begin", "error", err)
-	pause(ctx, breather)
 	now := a.Engine.View().NodeRole(nr.ID)
-	if now != nil && now.State == crowbar.Transition && now.Attempt > nr.Attempt {
+	if now != nil && now.State == crowbar.Transition && now.Owner == a.Owner {
 		a.finish(ctx, &crowbar.Work{NodeRole: *now, Attempt: now.Attempt}, crowbar.Outcome{Lost: true, Status: "it was never started"})
 	}
 }

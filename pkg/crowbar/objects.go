@@ -230,6 +230,7 @@ type Run struct {
 	Finished   time.Time `json:"finished"`          // zero while it runs
 	Outcome    string    `json:"outcome"`           // "", "changed", "unchanged", "failed", "lost" (its daemon died)
 	Remove     bool      `json:"remove,omitempty"`  // it takes the role off the node
+	Owner      string    `json:"owner,omitempty"`   // the daemon instance that did it, and has its log
 	Changes    []string  `json:"changes,omitempty"` // one line each, no secrets
 }
 

@@ -7,7 +7,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -91,7 +90,8 @@ func (e *Engine) change(ctx context.Context, compute func(d *draft) error) error
 			return err
 		}
 		if try == tries {
-			return fmt.Errorf("gave up after %d tries: %w", try, err)
+			// Not a Conflict: that would say that the verb itself has been overtaken.
+			return crowbar.Errorf(crowbar.Unavailable, "gave up after %d tries, in each of which another daemon was faster: %w", try, err)
 		}
 	}
 }

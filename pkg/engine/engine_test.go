@@ -579,7 +579,7 @@ func TestGivesUp(t *testing.T) {
 	w := build(t)
 	w.store.Refuse = func(crowbar.Rev, []crowbar.Change) error { return crowbar.Errorf(crowbar.Conflict, "always") }
 	_, err := w.CreateNode(t.Context(), crowbar.Node{Name: "n1", Address: "10.0.0.1"})
-	if crowbar.KindOf(err) != crowbar.Conflict || !strings.Contains(err.Error(), "gave up") {
+	if crowbar.KindOf(err) != crowbar.Unavailable || !strings.Contains(err.Error(), "gave up") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -162,10 +162,16 @@ func finish(d *draft, id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
 	return nil
 }
 
-// Reclaim takes back the runs of daemons that are gone: call it once, before the annealer starts, under the store's hold.
+// Reclaim takes back the runs of all other daemons: call it once, before the annealer starts, where the store is held
+// alone.
 func (e *Engine) Reclaim(ctx context.Context) error {
 	// gofail: var beforeReclaim struct{}
-	err := e.change(ctx, func(d *draft) error { return d.add(graph.Orphans(d.s, e.Owner), nil) })
+	return e.ReclaimFrom(ctx, func(owner string) bool { return owner != e.Owner })
+}
+
+// ReclaimFrom takes back the runs of those owners that are gone, which must be for good: a name is never used again.
+func (e *Engine) ReclaimFrom(ctx context.Context, gone func(owner string) bool) error {
+	err := e.change(ctx, func(d *draft) error { return d.add(graph.Orphans(d.s, gone), nil) })
 	if err != nil {
 		return fmt.Errorf("reclaim runs of daemons that are gone: %w", err)
 	}

@@ -65,7 +65,7 @@ func (d *draft) begin(id crowbar.ID, owner string) error {
 	if why := viewOf(s).hindrance(nr); why != "" {
 		return invalid(s, nr, crowbar.Transition, why)
 	}
-	run := &crowbar.Run{ID: s.Next(), NodeRole: id, Node: nr.Node, Role: nr.Role, Deployment: nr.Deployment, Attempt: nr.Attempt + 1, Remove: nr.Removing}
+	run := &crowbar.Run{ID: s.Next(), NodeRole: id, Node: nr.Node, Role: nr.Role, Deployment: nr.Deployment, Attempt: nr.Attempt + 1, Remove: nr.Removing, Owner: owner}
 	d.edit(id, func(nr *crowbar.NodeRole) {
 		nr.State, nr.Status, nr.Owner, nr.Attempt, nr.Run, nr.Stale = crowbar.Transition, "", owner, run.Attempt, run.ID, false
 	})
@@ -164,11 +164,12 @@ func (d *draft) unfounded(nr *crowbar.NodeRole) bool {
 	return n == nil || !n.Alive || !ready(d.s, nr)
 }
 
-// Orphans takes runs of other owners for lost: back to TODO, or, for a destructive role, to ERROR for a person to look at.
-func Orphans(s *crowbar.Snapshot, owner string) []crowbar.Change {
+// Orphans takes runs of owners that are gone for lost: back to TODO, or, for a destructive role, to ERROR for a person to
+// look at.
+func Orphans(s *crowbar.Snapshot, gone func(owner string) bool) []crowbar.Change {
 	d := drafted(s)
 	for nr := range s.NodeRoles() {
-		if nr.State != crowbar.Transition || nr.Owner == owner {
+		if nr.State != crowbar.Transition || !gone(nr.Owner) {
 			continue
 		}
 		if run := d.s.Run(nr.Run); run != nil && run.Outcome == "" {

@@ -49,7 +49,7 @@ func (w *world) start(c *crowbar.Catalog) (*daemon, bool) {
 	w.holder = d
 	w.commits.Unlock()
 	w.note("%s starts, fuse %d", d.name, d.fuse)
-	conf := annealer.Config{Engine: eyes{d, d.Engine, d.Engine}, Jigs: map[string]jig.Jig{"ssh": &wire{d}, "noop": &wire{d}}, LogDir: w.logDir, Parallel: 2 + w.dice(6, "parallel", d.name), Log: silent,
+	conf := annealer.Config{Engine: eyes{d, d.Engine, d.Engine}, Owner: d.name, Jigs: map[string]jig.Jig{"ssh": &wire{d}, "noop": &wire{d}}, LogDir: w.logDir, Parallel: 2 + w.dice(6, "parallel", d.name), Log: silent,
 		Roles: func(name string) (role.Role, error) { return work{d, name}, nil }}
 	for _, first := range []func() error{func() error { return d.Import(d.ctx, c) }, func() error { return d.Reclaim(d.ctx) }} {
 		if err := first(); err != nil {
