@@ -2,6 +2,7 @@
 # make test   everything that is tested: unit, contract, property and, on real nodes, end to end
 # make check  formatting, vet, staticcheck, generated files
 # make bench  benchmarks
+# make robustness  daemons killed at every failpoint, ten times each
 # make build  the four programs, in bin/
 SHELL := /bin/bash
 GO ?= go
@@ -10,7 +11,7 @@ LAB ?= $(CURDIR)/.lab
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubeclamp
 PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev libseccomp-dev pkg-config util-linux procps kmod ca-certificates
 
-.PHONY: lab test unit e2e check bench build deps artifacts down clean
+.PHONY: lab test unit robustness e2e check bench build deps artifacts down clean
 
 build:
 	@mkdir -p bin
@@ -37,6 +38,9 @@ test: deps unit e2e
 
 unit:
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+robustness:
+	$(GO) test -count 1 -timeout 60m -v ./test/robustness -failpoint.kills 10 -failpoint.ready 3s
 
 e2e: build artifacts
 	KUBECLAMP_CACHE=$(CACHE) $(GO) test -tags e2e -count 1 -timeout 60m -v ./test/e2e/...

@@ -85,6 +85,7 @@ var lodgers = map[string][]string{
 	"github.com/rogpeppe/go-internal/testscript": nil,
 	"pgregory.net/rapid":                         nil,
 	"go.uber.org/goleak":                         nil,
+	"go.etcd.io/gofail":                          nil,
 }
 
 var forbidden = []string{"util", "utils", "common", "helpers", "helper", "types", "base", "manager", "misc"}
