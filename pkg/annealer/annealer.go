@@ -53,6 +53,7 @@ type Annealer struct {
 	Config
 	conns *conns
 	logs  *logs
+	memos *memos
 
 	mu   sync.Mutex
 	lost map[crowbar.ID]losses
@@ -75,7 +76,7 @@ func New(c Config) *Annealer {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Annealer{Config: c, conns: newConns(c.Linger), logs: newLogs(c.LogDir), lost: map[crowbar.ID]losses{}}
+	return &Annealer{Config: c, conns: newConns(c.Linger), logs: newLogs(c.LogDir), memos: newMemos(), lost: map[crowbar.ID]losses{}}
 }
 
 // Run starts whatever becomes runnable, at most one run a node, until ctx ends; then it waits for the runs under way, which

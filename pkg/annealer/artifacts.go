@@ -10,7 +10,6 @@ import (
 	"io/fs"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
-	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 )
 
@@ -18,7 +17,7 @@ import (
 type artifacts struct {
 	from Artifacts
 	arch string
-	to   jig.Conn
+	to   *recorder
 	log  *runLog
 }
 
@@ -29,7 +28,9 @@ func (a *artifacts) Stat(ctx context.Context, name string) (role.Artifact, error
 	if a.from == nil {
 		return role.Artifact{}, errNoArtifacts
 	}
-	return a.from.Stat(ctx, name, a.arch)
+	art, err := a.from.Stat(ctx, name, a.arch)
+	a.to.seen.stat(name, art, err)
+	return art, err
 }
 
 // Put streams an artifact to the node. Its sum is checked on the way: where it is wrong the stream ends before its end, and

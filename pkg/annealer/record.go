@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 type recorder struct {
 	log   *runLog
 	fence *fence
+	seen  witness
 
 	mu     sync.Mutex
 	conn   jig.Conn
@@ -103,25 +103,26 @@ func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	first := !r.looked
 	r.looked = true
 	r.mu.Unlock()
-	do := r.look
+	do, told := r.look, func(jig.Exit, error) {}
+	if first && r.fence != nil {
+		c, told = r.seen.watch(c)
+	}
 	if !first {
+		r.seen.step()
 		if err := r.pass(ctx); err != nil {
 			return jig.Exit{}, err
 		}
 		do = r.link().Exec
 	}
 	if r.fence != nil {
-		env := maps.Clone(c.Env)
-		if env == nil {
-			env = map[string]string{}
-		}
-		env["KUBECLAMP_FENCE"] = r.fence.String()
-		c.Env = env
+		c.Env = withClock(c.Env)
+		c.Env["KUBECLAMP_FENCE"] = r.fence.String()
 	}
 	began := time.Now()
 	// gofail: var beforeExec struct{}
 	exit, err := do(ctx, c)
 	// gofail: var afterExec struct{}
+	told(exit, err)
 	r.saw(ctx, err)
 	r.log.exec(c, exit, err, time.Since(began))
 	return exit, err
@@ -129,6 +130,7 @@ func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 
 // Put writes a file.
 func (r *recorder) Put(ctx context.Context, path string, mode fs.FileMode, from io.Reader) error {
+	r.seen.step()
 	if err := r.pass(ctx); err != nil {
 		return err
 	}
@@ -148,6 +150,7 @@ func (r *recorder) Put(ctx context.Context, path string, mode fs.FileMode, from 
 
 // Get reads a file.
 func (r *recorder) Get(ctx context.Context, path string) (io.ReadCloser, error) {
+	r.seen.step()
 	began := time.Now()
 	rc, err := r.link().Get(ctx, path)
 	r.saw(ctx, err)
@@ -157,6 +160,7 @@ func (r *recorder) Get(ctx context.Context, path string) (io.ReadCloser, error) 
 
 // Dial opens a stream from the node. What it cannot reach is no fault of the link.
 func (r *recorder) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	r.seen.step()
 	began := time.Now()
 	c, err := r.link().Dial(ctx, network, addr)
 	r.log.step(began, err, "dial %s %s", network, addr)

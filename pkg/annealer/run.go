@@ -113,29 +113,24 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 		log.line("the role is destructive and has run here before: nothing is done")
 		return crowbar.Outcome{Status: "destructive: not run again", Wall: w.NodeRole.Wall}
 	}
-	r, err := a.Roles(w.Role.Name)
-	if err != nil {
-		return a.judge(ctx, w, nil, fmt.Errorf("role %s: %w", w.Role.Name, err))
-	}
 	name, j, err := a.jig(w)
 	if err != nil {
 		return crowbar.Outcome{Failure: err.Error()}
 	}
-	dialled, node, err := a.reach(run, w, name, j, log)
-	if err != nil {
-		if ctx.Err() != nil {
-			return crowbar.Outcome{Lost: true, Status: "the daemon stopped"}
+	fence := newFence(w, name)
+	var in sum
+	if fence != nil {
+		var same bool
+		if in, same = a.unchanged(run, w, name, j, log); same {
+			a.forgive(w.NodeRole.ID)
+			return crowbar.Outcome{Status: nothingToDo, Wall: w.NodeRole.Wall}
 		}
-		return crowbar.Outcome{Failure: err.Error(), Status: line(err.Error())}
 	}
-	// gofail: var reached struct{}
-	rec := &recorder{conn: dialled.conn, redial: dialled.redial, log: log, fence: newFence(w, name)}
-	status := newStatus(run, a.Engine, w.NodeRole.ID)
-	on := a.target(w, node, rec, log, status)
-	res, err := apply(run, r, on, w.Remove, rec)
-	// gofail: var applied struct{}
-	status.stop()
-	a.conns.put(dialled, rec.broken() != nil)
+	rec := &recorder{log: log, fence: fence}
+	res, err := a.call(run, w, name, j, rec)
+	if fence != nil {
+		a.memos.remember(w, in, rec.seen.looked(), res, err)
+	}
 	if err != nil && ctx.Err() == nil && run.Err() != nil && errors.Is(context.Cause(run), tooLong) {
 		return crowbar.Outcome{Failure: fmt.Sprintf("%s: %s", tooLong, err), Status: line(tooLong.Error())}
 	}
@@ -146,6 +141,28 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 	return wellDone(w, res)
 }
 
+// call has the role do the run over a connection to the node.
+func (a *Annealer) call(ctx context.Context, w *crowbar.Work, name string, j jig.Jig, rec *recorder) (role.Result, error) {
+	r, err := a.Roles(w.Role.Name)
+	if err != nil {
+		return role.Result{}, fmt.Errorf("role %s: %w", w.Role.Name, err)
+	}
+	dialled, node, err := a.reach(ctx, w, name, j, rec.log)
+	if err != nil {
+		return role.Result{}, err
+	}
+	// gofail: var reached struct{}
+	rec.conn, rec.redial = dialled.conn, dialled.redial
+	status := newStatus(ctx, a.Engine, w.NodeRole.ID)
+	res, err := apply(ctx, r, a.target(w, node, rec, status), w.Remove, rec)
+	// gofail: var applied struct{}
+	status.stop()
+	a.conns.put(dialled, rec.broken() != nil)
+	return res, err
+}
+
+const nothingToDo = "nothing to do"
+
 func wellDone(w *crowbar.Work, res role.Result) crowbar.Outcome {
 	o := crowbar.Outcome{Wall: res.Wall}
 	for _, c := range res.Changes {
@@ -155,7 +172,7 @@ func wellDone(w *crowbar.Work, res role.Result) crowbar.Outcome {
 	case w.Remove:
 		o.Status = "removed"
 	case len(o.Changes) == 0:
-		o.Status = "nothing to do"
+		o.Status = nothingToDo
 	case len(o.Changes) == 1:
 		o.Status = "1 change"
 	default:
@@ -188,14 +205,14 @@ func apply(ctx context.Context, r role.Role, on role.Target, remove bool, rec *r
 	return res, rem.Remove(ctx, on)
 }
 
-func (a *Annealer) target(w *crowbar.Work, node *crowbar.Node, rec *recorder, log *runLog, status *statusLine) role.Target {
+func (a *Annealer) target(w *crowbar.Work, node *crowbar.Node, rec *recorder, status *statusLine) role.Target {
 	return role.Target{
 		Node: node.Short(), Address: node.Address, Deployment: w.Deployment.Name, Arch: node.Arch,
 		Attribs: w.Attribs, Peers: w.Peers, First: w.First, Again: w.Again, Conn: rec,
-		Artifacts: &artifacts{from: a.Artifacts, arch: node.Arch, to: rec, log: log},
+		Artifacts: &artifacts{from: a.Artifacts, arch: node.Arch, to: rec, log: rec.log},
 		Log: func(format string, args ...any) {
-			text := log.out.mask(fmt.Sprintf(format, args...))
-			log.line("%s", text)
+			text := rec.log.out.mask(fmt.Sprintf(format, args...))
+			rec.log.line("%s", text)
 			status.set(text)
 		},
 	}

@@ -19,7 +19,9 @@ type Role interface {
 	// Describe is compared with barclamp.yaml when the daemon starts; a mismatch stops the start.
 	Describe() Info
 	// Apply brings one node to the desired state. It is idempotent, may be killed between any two instructions and run
-	// again, makes no change when on.DryRun, and does exactly one Exec and no write when nothing has to change.
+	// again, makes no change when on.DryRun, and does exactly one Exec and no write when nothing has to change. What it does
+	// depends on nothing but the Target and that Exec's answer: where both are as they were when there was nothing to do, it
+	// is not called.
 	Apply(ctx context.Context, on Target) (Result, error)
 }
 
