@@ -84,7 +84,7 @@ func rehearse(file string) (*rehearsal, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Owner: "rehearsal"})
+	r.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "rehearsal"})
 	if err := r.engine.Import(context.Background(), cat); err != nil {
 		return nil, nil, err
 	}

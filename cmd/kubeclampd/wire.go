@@ -142,7 +142,7 @@ func newEngine(c *config, st *store.Store, owner string) (*engine.Engine, error)
 	if err != nil {
 		return nil, err
 	}
-	return engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Owner: owner, Log: c.log}), nil
+	return engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Ring: ring, Owner: owner, Log: c.log}), nil
 }
 
 func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error) {

@@ -1,6 +1,7 @@
 package annealer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
+	"github.com/kubeclamp/kubeclamp/pkg/pki"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/store/storetest"
 )
@@ -247,7 +249,11 @@ type rig struct {
 
 func newRig(t *testing.T, st engine.Store, s *site, owner string) *rig {
 	t.Helper()
-	e := engine.New(engine.Config{Store: st, PKI: nil, Owner: owner})
+	ring, err := pki.NewRing(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := engine.New(engine.Config{Store: st, PKI: nil, Ring: ring, Owner: owner})
 	a := New(Config{Engine: e, Owner: owner, Jigs: map[string]jig.Jig{"ssh": s, "noop": s}, LogDir: t.TempDir(), Parallel: 3,
 		Roles: func(name string) (role.Role, error) {
 			if s.unknown != nil {

@@ -2,6 +2,9 @@ package annealer
 
 import (
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -16,7 +19,8 @@ type transcript struct {
 
 const hidden = "(secret)"
 
-// newTranscript learns the secrets of a run: whole, by line (outputs are cut and wrapped), and in base64.
+// newTranscript learns the secrets of a run: whole, by line (outputs are cut and wrapped), and in the forms in which programs
+// print them: base64, hex, as in JSON and as in a URL.
 func newTranscript(w *crowbar.Work) *transcript {
 	t := &transcript{what: "apply", role: w.Role.Name, node: w.Node.Short()}
 	if w.Remove {
@@ -27,7 +31,11 @@ func newTranscript(w *crowbar.Work) *transcript {
 		if len(s) < 4 {
 			continue
 		}
-		all = append(all, s, strings.TrimSpace(s), base64.StdEncoding.EncodeToString([]byte(s)), base64.StdEncoding.EncodeToString([]byte(strings.TrimSpace(s))))
+		for _, t := range []string{s, strings.TrimSpace(s)} {
+			quoted, _ := json.Marshal(t)
+			all = append(all, t, string(quoted[1:len(quoted)-1]), hex.EncodeToString([]byte(t)), strings.ToUpper(hex.EncodeToString([]byte(t))),
+				base64.StdEncoding.EncodeToString([]byte(t)), base64.RawURLEncoding.EncodeToString([]byte(t)), url.QueryEscape(t))
+		}
 		if strings.Contains(s, "\n") {
 			for l := range strings.Lines(s) {
 				if l = strings.TrimSpace(l); len(l) >= 8 && !strings.HasPrefix(l, "-----") {

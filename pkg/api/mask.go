@@ -2,6 +2,7 @@ package api
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -10,36 +11,22 @@ import (
 // masked stands for the value of a secret.
 const masked = "(secret)"
 
-// mask is the object with every value of a secret attrib replaced. An object without one is given back as it is.
+// mask is the object with every secret value replaced: whatever is sealed, and what lies open where a secret attrib has its
+// place. An object without one is given back as it is.
 func mask(s *crowbar.Snapshot, o crowbar.Object) crowbar.Object {
-	var paths, names []string
-	for a := range s.Attribs() {
-		if a.Secret {
-			paths, names = append(paths, a.Map), append(names, a.Name)
-		}
-	}
-	if len(paths) == 0 {
-		return o
-	}
 	switch o := o.(type) {
 	case *crowbar.Node:
 		c := *o
-		hide(paths, &c.Discovery, &c.Hint, &c.Notes)
-		return &c
+		return maskParts(s, &c)
 	case *crowbar.Role:
 		c := *o
-		hide(paths, &c.Template)
-		return &c
+		return maskParts(s, &c)
 	case *crowbar.DeploymentRole:
 		c := *o
-		hide(paths, &c.Committed, &c.Proposed, &c.Wall)
-		hide(names, &c.Wall)
-		return &c
+		return maskParts(s, &c)
 	case *crowbar.NodeRole:
 		c := *o
-		hide(paths, &c.Committed, &c.Proposed, &c.Sys, &c.Wall)
-		hide(names, &c.Wall)
-		return &c
+		return maskParts(s, &c)
 	case *crowbar.Attrib:
 		c := *o
 		if c.Secret && c.Default != nil && c.Default != "" {
@@ -48,6 +35,52 @@ func mask(s *crowbar.Snapshot, o crowbar.Object) crowbar.Object {
 		return &c
 	}
 	return o
+}
+
+// maskParts masks the data of an object that is the caller's own.
+func maskParts(s *crowbar.Snapshot, o crowbar.Object) crowbar.Object {
+	parts := crowbar.Parts(o)
+	if !slices.ContainsFunc(parts, func(p crowbar.Part) bool { return len(*p.Data) > 0 }) {
+		return o
+	}
+	var paths, names []string
+	for a := range s.Attribs() {
+		if a.Secret {
+			paths, names = append(paths, a.Map), append(names, a.Name)
+		}
+	}
+	for _, p := range parts {
+		if crowbar.HasSealed(*p.Data) {
+			*p.Data = unsealed(*p.Data).(crowbar.Data)
+		}
+		hide(paths, p.Data)
+		if p.Name == crowbar.PartWall {
+			hide(names, p.Data)
+		}
+	}
+	return o
+}
+
+// unsealed is a value with everything in it masked that is sealed.
+func unsealed(v any) any {
+	if crowbar.IsSealed(v) {
+		return masked
+	}
+	switch v := v.(type) {
+	case crowbar.Data:
+		out := make(crowbar.Data, len(v))
+		for key, x := range v {
+			out[key] = unsealed(x)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = unsealed(x)
+		}
+		return out
+	}
+	return v
 }
 
 // hide replaces the values at slash paths.

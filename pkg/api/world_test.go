@@ -46,7 +46,7 @@ func build(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, logs: &fakeLogs{}}
-	w.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Owner: "me"})
+	w.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "me"})
 	text, err := os.ReadFile("../../barclamp.yaml")
 	if err != nil {
 		t.Fatal(err)

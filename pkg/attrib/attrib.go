@@ -12,11 +12,27 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
+// The layers that have a word in a value, lowest first.
+const (
+	LayerDefault        = "default"
+	LayerTemplate       = "role template"
+	LayerDeploymentWall = "deployment wall"
+	LayerDeployment     = "deployment"
+	LayerFacts          = "node facts"
+	LayerHint           = "node"
+	LayerWall           = "wall" // of an ancestor
+	LayerSys            = "sysdata"
+	LayerNodeRole       = "node-role"
+	LayerProposed       = "proposed"
+)
+
 // Inputs is what a run is given, flat by attrib name.
 type Inputs struct {
 	Attribs  crowbar.Data
 	Computed []crowbar.Computed // values that the host makes; none of their names is in Attribs
 	Secret   map[string]bool    // names whose values no log, plan or page may show
+	// Sealed is where those of Attribs lie that are sealed, or have something sealed in them; nil if none are. They are Secret.
+	Sealed map[string]crowbar.Place
 }
 
 // Collect gathers the attribs that a node-role's role has and wants. An attrib that is wanted and that nothing has is an
@@ -32,7 +48,7 @@ func Collect(s *crowbar.Snapshot, nr *crowbar.NodeRole) (Inputs, error) {
 		return in, err
 	}
 	for _, a := range wanted {
-		if a.Secret || a.Leaf != nil || a.Generate != "" {
+		if IsSecret(a) {
 			in.Secret[a.Name] = true
 		}
 		if computed(a) {
@@ -43,7 +59,14 @@ func Collect(s *crowbar.Snapshot, nr *crowbar.NodeRole) (Inputs, error) {
 			in.Computed = append(in.Computed, c)
 			continue
 		}
-		in.Attribs[a.Name] = resolve(s, nr, a, false)
+		v, at := resolve(s, nr, a, false)
+		in.Attribs[a.Name] = v
+		if crowbar.HasSealed(v) {
+			if in.Sealed == nil {
+				in.Sealed = map[string]crowbar.Place{}
+			}
+			in.Sealed[a.Name], in.Secret[a.Name] = at, true
+		}
 	}
 	return in, nil
 }
@@ -71,44 +94,58 @@ func wantedBy(s *crowbar.Snapshot, r *crowbar.Role) ([]*crowbar.Attrib, error) {
 
 func computed(a *crowbar.Attrib) bool { return a.Leaf != nil || a.Generate != "" || a.Authority != "" }
 
-// resolve is the value of an attrib as a node-role sees it; draft counts what is proposed for the node-role itself too.
-func resolve(s *crowbar.Snapshot, nr *crowbar.NodeRole, a *crowbar.Attrib, draft bool) any {
+// resolve is the value of an attrib as a node-role sees it, and where it lies (nowhere, for a default); draft counts what is
+// proposed for the node-role itself too.
+func resolve(s *crowbar.Snapshot, nr *crowbar.NodeRole, a *crowbar.Attrib, draft bool) (any, crowbar.Place) {
+	value, at := a.Default, crowbar.Place{}
+	layers(s, nr, a, draft, func(_ string, v any, place crowbar.Place) {
+		if v != nil {
+			value, at = v, place
+		}
+	})
+	return value, at
+}
+
+// layers says everything above the default that may have a word in an attrib's value as a node-role sees it, lowest first;
+// nil where it has none.
+func layers(s *crowbar.Snapshot, nr *crowbar.NodeRole, a *crowbar.Attrib, draft bool, say func(layer string, v any, at crowbar.Place)) {
 	n := s.Node(nr.Node)
 	carrier, dep := nr, nr.Deployment
 	if a.Role != nr.Role && a.Role != 0 {
 		carrier, dep = ancestor(s, nr, a.Role), home(s, nr.Deployment, a.Role)
 	}
-	value := a.Default
-	last := func(d crowbar.Data, path string) {
-		if v, ok := crowbar.Dig(d, path); ok {
-			value = v
-		}
+	at := func(k crowbar.Kind, id crowbar.ID, part string) crowbar.Place {
+		return crowbar.Place{Kind: k, ID: id, Part: part, Path: a.Map}
+	}
+	dig := func(layer string, d crowbar.Data, place crowbar.Place) {
+		v, _ := crowbar.Dig(d, a.Map)
+		say(layer, v, place)
 	}
 	if r := s.Role(a.Role); r != nil {
-		last(r.Template, a.Map)
+		dig(LayerTemplate, r.Template, at(crowbar.KindRole, r.ID, crowbar.PartTemplate))
 	}
 	if dr := s.DeploymentRoleOf(dep, a.Role); dr != nil && a.Role != 0 {
-		last(dr.Wall, a.Map)
-		last(dr.Committed, a.Map)
+		dig(LayerDeploymentWall, dr.Wall, at(crowbar.KindDeploymentRole, dr.ID, crowbar.PartWall))
+		dig(LayerDeployment, dr.Committed, at(crowbar.KindDeploymentRole, dr.ID, crowbar.PartData))
 	}
 	if n != nil {
 		if a.Role == 0 {
-			last(n.Discovery, a.Map)
+			dig(LayerFacts, n.Discovery, at(crowbar.KindNode, n.ID, crowbar.PartDiscovery))
 		}
-		last(n.Hint, a.Map)
+		dig(LayerHint, n.Hint, at(crowbar.KindNode, n.ID, crowbar.PartHint))
 	}
 	if carrier == nil || a.Role == 0 {
-		return value
+		return
 	}
-	if v, ok := carrier.Wall[a.Name]; ok && v != nil && carrier.ID != nr.ID {
-		value = v
+	if carrier.ID != nr.ID {
+		say(LayerWall, carrier.Wall[a.Name], crowbar.Place{Kind: crowbar.KindNodeRole, ID: carrier.ID, Part: crowbar.PartWall, Path: a.Name})
 	}
-	last(carrier.Sys, a.Map)
-	last(carrier.Committed, a.Map)
-	if draft && carrier.ID == nr.ID {
-		last(nr.Proposed, a.Map)
+	dig(LayerSys, carrier.Sys, at(crowbar.KindNodeRole, carrier.ID, crowbar.PartSys))
+	if draft && carrier.ID == nr.ID && nr.Proposed != nil { // a copy of what is committed, with changes
+		dig(LayerProposed, nr.Proposed, at(crowbar.KindNodeRole, nr.ID, crowbar.PartData))
+		return
 	}
-	return value
+	dig(LayerNodeRole, carrier.Committed, at(crowbar.KindNodeRole, carrier.ID, crowbar.PartData))
 }
 
 // ancestor is the node-role of another role that a node-role sees: on its own node, else among its ancestors.

@@ -156,7 +156,7 @@ func TestNodeAttribs(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = s.Apply(s.Rev()+1, c...)
-	if v, _ := Value(s, s.Node(n.ID), a); v != "10.0.0.0/24" {
+	if v, _, _ := Value(s, s.Node(n.ID), a); v != "10.0.0.0/24" {
 		t.Errorf("value is %v", v)
 	}
 	for node, want := range map[string]any{"n1": "10.0.0.0/24", "n2": ""} {
@@ -175,7 +175,7 @@ func TestSetAndValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = s.Apply(s.Rev()+1, c...)
-	if v, err := Value(s, dep, a); v != 4001.0 || err != nil {
+	if v, _, err := Value(s, dep, a); v != 4001.0 || err != nil {
 		t.Errorf("value is %v, %v", v, err)
 	}
 	nr := nodeRole(s, "etcd", "n1")
@@ -183,7 +183,7 @@ func TestSetAndValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = s.Apply(s.Rev()+1, c...)
-	if v, _ := Value(s, s.NodeRole(nr.ID), a); v != 5001.0 {
+	if v, _, _ := Value(s, s.NodeRole(nr.ID), a); v != 5001.0 {
 		t.Errorf("value is %v", v)
 	}
 	for name, try := range map[string]struct {

@@ -79,6 +79,10 @@ func (f *filler) text(t string) string {
 			}
 			return ""
 		}
-		return crowbar.Text(resolve(f.s, f.nr, other, false))
+		v, _ := resolve(f.s, f.nr, other, false)
+		if f.err == nil && (IsSecret(other) || crowbar.HasSealed(v)) {
+			f.err = crowbar.Errorf(crowbar.Invalid, "attrib %q asks for attrib %q, which is secret and cannot stand in a certificate: mend the leaf in the barclamp", f.a.Name, m[2])
+		}
+		return crowbar.Text(v)
 	})
 }

@@ -171,8 +171,8 @@ type DeploymentRole struct {
 	ID         ID   `json:"id"`
 	Deployment ID   `json:"deployment_id"`
 	Role       ID   `json:"role_id"`
-	Committed  Data `json:"committed_data"`          // attrib maps -> values
-	Proposed   Data `json:"proposed_data,omitempty"` // nil = nothing proposed
+	Committed  Data `json:"committed_data"`         // attrib maps -> values
+	Proposed   Data `json:"proposed_data,omitzero"` // nil = nothing proposed
 	Wall       Data `json:"wall,omitempty"`
 	Notes      Data `json:"notes,omitempty"`
 	// First is the node-role that was, or will be, the first of its role in the deployment to run: a cluster's founder.
@@ -200,7 +200,7 @@ type NodeRole struct {
 	RunCount   int    `json:"run_count"` // runs that ended well
 	Parents    []Link `json:"parents"`
 
-	Proposed  Data `json:"proposed_data,omitempty"`
+	Proposed  Data `json:"proposed_data,omitzero"` // nil = nothing proposed
 	Committed Data `json:"committed_data,omitempty"`
 	Sys       Data `json:"sysdata,omitempty"`
 	Wall      Data `json:"wall,omitempty"` // what the last good run gave back, flat: name -> value

@@ -45,6 +45,9 @@ func (p Place) Below(word string) Place {
 // Place is what ties a sealed secret to its deployment and name.
 func (s *Secret) Place() string { return s.Deployment.String() + "/" + s.Name }
 
+// Place is what ties a user's credentials to that user.
+func (u *User) Place() string { return "users/" + u.ID.String() + "/credentials" }
+
 // SealedText is a sealed value as it lies in an object's data.
 func SealedText(sealed []byte) string { return sealMark + base64.StdEncoding.EncodeToString(sealed) }
 
@@ -82,4 +85,29 @@ func HasSealed(v any) bool {
 		}
 	}
 	return false
+}
+
+// Part is one of the data of an object in which values lie.
+type Part struct {
+	Name string
+	Data *Data
+}
+
+// Parts is where in an object values lie that may be secret; nil for an object that has none. To change one, change a copy
+// of the object.
+func Parts(o Object) []Part {
+	switch o := o.(type) {
+	case *Node:
+		return []Part{{PartDiscovery, &o.Discovery}, {PartHint, &o.Hint}, {PartNotes, &o.Notes}}
+	case *Role:
+		return []Part{{PartTemplate, &o.Template}}
+	case *DeploymentRole:
+		return []Part{{PartData, &o.Committed}, {PartData, &o.Proposed}, {PartWall, &o.Wall}, {PartNotes, &o.Notes}}
+	case *NodeRole:
+		if len(o.Committed)+len(o.Proposed)+len(o.Sys)+len(o.Wall)+len(o.Notes) == 0 {
+			return nil
+		}
+		return []Part{{PartData, &o.Committed}, {PartData, &o.Proposed}, {PartSys, &o.Sys}, {PartWall, &o.Wall}, {PartNotes, &o.Notes}}
+	}
+	return nil
 }

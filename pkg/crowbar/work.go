@@ -20,14 +20,15 @@ type CatalogAttrib struct {
 
 // Peer is a node-role beside the one that runs, as its role sees it.
 type Peer struct {
-	Role    string `json:"role"`
-	Node    string `json:"node"` // short host name
-	Address string `json:"address"`
-	State   State  `json:"state"`
-	Settled bool   `json:"settled"` // applied before, and not in error nor on its way out: it serves
-	First   bool   `json:"first"`   // the founder of its role in the deployment
-	Alive   bool   `json:"alive"`
-	Wall    Data   `json:"wall,omitempty"`
+	NodeRole ID     `json:"-"`
+	Role     string `json:"role"`
+	Node     string `json:"node"` // short host name
+	Address  string `json:"address"`
+	State    State  `json:"state"`
+	Settled  bool   `json:"settled"` // applied before, and not in error nor on its way out: it serves
+	First    bool   `json:"first"`   // the founder of its role in the deployment
+	Alive    bool   `json:"alive"`
+	Wall     Data   `json:"wall,omitempty"`
 }
 
 // Computed asks for the value of an attrib that the host makes (leaf, generate, authority), with all words in Leaf replaced.

@@ -16,12 +16,6 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// Vault seals what is secret in the state; place ties a value to where it lies.
-type Vault interface {
-	Seal(plain []byte, place string) []byte
-	Open(sealed []byte, place string) ([]byte, error)
-}
-
 // credentials is what a user's password is checked against.
 type credentials struct {
 	Hash string `json:"hash"`          // bcrypt
@@ -56,8 +50,11 @@ func (e *Engine) SetPassword(ctx context.Context, user crowbar.ID, password stri
 		if err != nil {
 			return err
 		}
+		if e.Ring == nil {
+			return crowbar.Errorf(crowbar.Unavailable, "there is no key to seal it with: start the daemon with its key file")
+		}
 		u = clone(u)
-		u.Credentials = e.Vault.Seal(b, placeOf(u))
+		u.Credentials = e.Ring.Seal(b, u.Place())
 		d.put(u)
 		return nil
 	})
@@ -72,16 +69,13 @@ func ha1(username, password string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// placeOf is where a user's credentials lie.
-func placeOf(u *crowbar.User) string { return "users/" + u.ID.String() + "/credentials" }
-
 func (e *Engine) credentials(username string) (*crowbar.User, credentials, bool) {
 	var c credentials
 	u := e.View().UserNamed(username)
-	if u == nil || u.Locked() || len(u.Credentials) == 0 {
+	if u == nil || u.Locked() || len(u.Credentials) == 0 || e.Ring == nil {
 		return u, c, false
 	}
-	b, err := e.Vault.Open(u.Credentials, placeOf(u))
+	b, err := e.Ring.Open(u.Credentials, u.Place())
 	if err != nil || json.Unmarshal(b, &c) != nil {
 		e.Log.Error("a user's credentials do not open", "user", u.Username, "error", err)
 		return u, c, false

@@ -15,14 +15,14 @@ const masked = "(secret)"
 // Set sets an attrib on a node, a deployment (or one of its deployment-roles) or a node-role. What is said of a deployment
 // or node-role is proposed, and counts from the deployment's next commit on.
 func (e *Engine) Set(ctx context.Context, k crowbar.Kind, id crowbar.ID, name string, value any) error {
-	err := e.change(ctx, func(d *draft) error { return set(d, k, id, name, value) })
+	err := e.change(ctx, func(d *draft) error { return e.set(d, k, id, name, value) })
 	if err != nil {
 		return fmt.Errorf("set attrib %q of %s %d: %w", name, k, id, err)
 	}
 	return nil
 }
 
-func set(d *draft, k crowbar.Kind, id crowbar.ID, name string, value any) error {
+func (e *Engine) set(d *draft, k crowbar.Kind, id crowbar.ID, name string, value any) error {
 	a, err := d.attrib(name)
 	if err != nil {
 		return err
@@ -31,10 +31,41 @@ func set(d *draft, k crowbar.Kind, id crowbar.ID, name string, value any) error 
 	if err != nil {
 		return err
 	}
-	if err := d.add(attrib.Set(d.s, o, a, value)); err != nil || k != crowbar.KindNode {
+	changes, err := attrib.Set(d.s, o, a, value)
+	return e.said(d, k, id, a, changes, err)
+}
+
+// said takes in what was said of an attrib, sealed where it is secret. What is said of a node counts at once.
+func (e *Engine) said(d *draft, k crowbar.Kind, id crowbar.ID, a *crowbar.Attrib, changes []crowbar.Change, err error) error {
+	before := d.s
+	if err := d.add(e.sealNow(d, changes, err)); err != nil || k != crowbar.KindNode {
 		return err
 	}
+	if was, is := before.Node(id), d.s.Node(id); same(was.Hint, is.Hint) {
+		return nil
+	}
 	return d.add(graph.Poke(d.s, id, a), nil)
+}
+
+// Unset takes back what Set said of an attrib at the same place. What is taken back of a deployment or node-role counts
+// from the deployment's next commit on.
+func (e *Engine) Unset(ctx context.Context, k crowbar.Kind, id crowbar.ID, name string) error {
+	err := e.change(ctx, func(d *draft) error {
+		a, err := d.attrib(name)
+		if err != nil {
+			return err
+		}
+		o, err := carrier(d, k, id, a)
+		if err != nil {
+			return err
+		}
+		changes, err := attrib.Unset(d.s, o, a)
+		return e.said(d, k, id, a, changes, err)
+	})
+	if err != nil {
+		return fmt.Errorf("unset attrib %q of %s %d: %w", name, k, id, err)
+	}
+	return nil
 }
 
 // carrier finds what holds an attrib's value; a deployment gets a deployment-role for the attrib's role, if neither it nor
@@ -61,7 +92,7 @@ func carrier(d *draft, k crowbar.Kind, id crowbar.ID, a *crowbar.Attrib) (crowba
 	if a.Role == 0 {
 		return nil, crowbar.Errorf(crowbar.Invalid, "it is an attrib of nodes: set it on each node")
 	}
-	if _, err := attrib.Value(d.s, dep, a); crowbar.KindOf(err) == crowbar.NotFound {
+	if _, _, err := attrib.Value(d.s, dep, a); crowbar.KindOf(err) == crowbar.NotFound {
 		d.put(&crowbar.DeploymentRole{ID: d.s.Next(), Deployment: id, Role: a.Role, Committed: crowbar.Data{}})
 	}
 	return dep, nil
@@ -71,25 +102,26 @@ func carrier(d *draft, k crowbar.Kind, id crowbar.ID, a *crowbar.Attrib) (crowba
 // value is not shown.
 func (e *Engine) Attrib(k crowbar.Kind, id crowbar.ID, name string) (any, error) {
 	d := &draft{s: e.View()}
-	a, v, err := value(d, k, id, name)
+	a, v, _, err := value(d, k, id, name)
 	if err != nil {
 		return nil, fmt.Errorf("attrib %q of %s %d: %w", name, k, id, err)
 	}
-	if a.Leaf != nil || a.Generate != "" || a.Authority != "" || a.Secret && v != nil && v != "" {
+	if a.Leaf != nil || a.Generate != "" || a.Authority != "" || a.Secret && v != nil && v != "" || crowbar.HasSealed(v) {
 		return masked, nil
 	}
 	return v, nil
 }
 
-func value(d *draft, k crowbar.Kind, id crowbar.ID, name string) (*crowbar.Attrib, any, error) {
+// value is an attrib and its value, with secrets sealed, and where that lies.
+func value(d *draft, k crowbar.Kind, id crowbar.ID, name string) (*crowbar.Attrib, any, crowbar.Place, error) {
 	a, err := d.attrib(name)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, crowbar.Place{}, err
 	}
 	o, err := carrier(d, k, id, a)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, crowbar.Place{}, err
 	}
-	v, err := attrib.Value(d.s, o, a)
-	return a, v, err
+	v, at, err := attrib.Value(d.s, o, a)
+	return a, v, at, err
 }

@@ -19,7 +19,11 @@ func (e *Engine) Import(ctx context.Context, c *crowbar.Catalog) error {
 		if d.s.DeploymentNamed(System) == nil {
 			e.makeDeployment(d, &crowbar.Deployment{Name: System, Description: "The root of all deployments", Stored: crowbar.DeploymentCommitted, System: true})
 		}
-		return d.add(graph.Import(d.s, c))
+		before := d.s
+		if err := d.add(graph.Import(d.s, c)); err != nil {
+			return err
+		}
+		return e.sealFresh(d, before)
 	})
 	if err != nil {
 		return fmt.Errorf("import barclamp %q: %w", c.Barclamp.Name, err)

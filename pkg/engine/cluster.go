@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/kubeclamp/kubeclamp/pkg/attrib"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/graph"
 )
@@ -62,12 +63,12 @@ func (e *Engine) apply(d *draft, c crowbar.Cluster) error {
 	}
 	bad = applyRoles(d, dep, c, nodes, bad)
 	for _, n := range sortedKeys(c.Attribs) {
-		bad = bad.with("attribs."+n, applyAttrib(d, dep.ID, c.Nodes, nodes, n, c.Attribs[n]))
+		bad = bad.with("attribs."+n, e.applyAttrib(d, dep.ID, c.Nodes, nodes, n, c.Attribs[n]))
 	}
 	for i, cn := range c.Nodes {
 		for _, n := range sortedKeys(cn.Attribs) {
 			if nodes[i] != 0 {
-				bad = bad.with(fmt.Sprintf("nodes[%d].attribs.%s", i, n), applyNodeAttrib(d, nodes[i], n, cn.Attribs[n]))
+				bad = bad.with(fmt.Sprintf("nodes[%d].attribs.%s", i, n), e.applyNodeAttrib(d, nodes[i], n, cn.Attribs[n]))
 			}
 		}
 	}
@@ -165,46 +166,49 @@ func applyRoles(d *draft, dep *crowbar.Deployment, c crowbar.Cluster, nodes []cr
 
 // applyAttrib sets an attrib for the whole deployment; one of nodes is set on each node of the document that has no own
 // value for it.
-func applyAttrib(d *draft, deployment crowbar.ID, said []crowbar.ClusterNode, nodes []crowbar.ID, name string, v any) error {
+func (e *Engine) applyAttrib(d *draft, deployment crowbar.ID, said []crowbar.ClusterNode, nodes []crowbar.ID, name string, v any) error {
 	a, err := d.attrib(name)
 	if err != nil {
 		return err
 	}
 	if a.Role != 0 {
-		return setDiffering(d, crowbar.KindDeployment, deployment, name, v)
+		return e.setDiffering(d, crowbar.KindDeployment, deployment, name, v)
 	}
 	for i, n := range nodes {
 		if _, own := said[i].Attribs[name]; own || n == 0 {
 			continue
 		}
-		if err := setDiffering(d, crowbar.KindNode, n, name, v); err != nil {
+		if err := e.setDiffering(d, crowbar.KindNode, n, name, v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func applyNodeAttrib(d *draft, node crowbar.ID, name string, v any) error {
+func (e *Engine) applyNodeAttrib(d *draft, node crowbar.ID, name string, v any) error {
 	a, err := d.attrib(name)
 	if err != nil {
 		return err
 	}
 	if a.Role == 0 {
-		return setDiffering(d, crowbar.KindNode, node, name, v)
+		return e.setDiffering(d, crowbar.KindNode, node, name, v)
 	}
 	nr := d.s.NodeRoleOn(node, a.Role)
 	if nr == nil {
 		return crowbar.Errorf(crowbar.Invalid, "it belongs to role %q, which is not on this node: bind the role, or set it for the whole deployment", d.s.Role(a.Role).Name)
 	}
-	return setDiffering(d, crowbar.KindNodeRole, nr.ID, name, v)
+	return e.setDiffering(d, crowbar.KindNodeRole, nr.ID, name, v)
 }
 
 // setDiffering leaves a value alone that is as wanted, so that the same document again changes nothing.
-func setDiffering(d *draft, k crowbar.Kind, id crowbar.ID, name string, v any) error {
-	if _, was, err := value(d, k, id, name); err == nil && same(was, v) {
-		return nil
+func (e *Engine) setDiffering(d *draft, k crowbar.Kind, id crowbar.ID, name string, v any) error {
+	_, was, at, err := value(d, k, id, name)
+	if err == nil {
+		if was, err = attrib.Open(was, at, e.Ring); err == nil && same(was, v) {
+			return nil
+		}
 	}
-	return set(d, k, id, name, v)
+	return e.set(d, k, id, name, v)
 }
 
 func sortedKeys(m map[string]any) []string {

@@ -30,7 +30,7 @@ type PKI interface {
 type Config struct {
 	Store Store
 	PKI   PKI
-	Vault Vault            // nil = nobody can have a password
+	Ring  Ring             // nil: nobody can have a password, no secret value can be set, and none that is sealed can be used
 	Owner string           // this instance of the daemon; the same name is never used twice
 	Now   func() time.Time // nil = time.Now
 	Log   *slog.Logger     // nil = silent
@@ -79,12 +79,16 @@ func (e *Engine) change(ctx context.Context, compute func(d *draft) error) error
 		if err := compute(d); err != nil {
 			return err
 		}
-		changes := stamped(at, d.changes, e.Now().UTC())
+		sealed, err := e.sealed(at, d.s, d.changes)
+		if err != nil {
+			return err
+		}
+		changes := stamped(at, sealed, e.Now().UTC())
 		if len(changes) == 0 {
 			return nil
 		}
 		// gofail: var computed struct{}
-		err := e.Store.Commit(ctx, at.Rev(), changes...)
+		err = e.Store.Commit(ctx, at.Rev(), changes...)
 		// gofail: var committed struct{}
 		if err == nil || crowbar.KindOf(err) != crowbar.Conflict {
 			return err

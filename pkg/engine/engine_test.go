@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/barclamp"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/graph"
+	"github.com/kubeclamp/kubeclamp/pkg/pki"
 	"github.com/kubeclamp/kubeclamp/pkg/store/storetest"
 	"pgregory.net/rapid"
 )
@@ -44,13 +46,19 @@ type world struct {
 	t     *testing.T
 	store *storetest.Memory
 	pki   *fakePKI
+	ring  *pki.Ring
 	clock time.Time
 }
 
 func build(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, store: storetest.NewMemory(), pki: &fakePKI{}, clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-	w.Engine = New(Config{Store: w.store, PKI: w.pki, Owner: "me", Now: func() time.Time { w.clock = w.clock.Add(time.Second); return w.clock }})
+	ring, err := pki.NewRing(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ring = ring
+	w.Engine = New(Config{Store: w.store, PKI: w.pki, Ring: ring, Owner: "me", Now: func() time.Time { w.clock = w.clock.Add(time.Second); return w.clock }})
 	if err := w.Import(t.Context(), catalog(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +353,7 @@ func TestFinishStale(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := New(Config{Store: w.store, PKI: w.pki, Owner: "other"})
+	other := New(Config{Store: w.store, PKI: w.pki, Ring: w.ring, Owner: "other"})
 	if err := other.Reclaim(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,11 @@ func (e *Engine) Begin(ctx context.Context, id crowbar.ID) (*crowbar.Work, error
 		if broken == nil {
 			return nil
 		}
+		if crowbar.KindOf(broken) == crowbar.Unavailable { // this daemon's trouble: it lacks a key, another may have it
+			err := broken
+			broken = nil
+			return err
+		}
 		*d = begun
 		return finish(d, id, d.s.NodeRole(id).Attempt, crowbar.Outcome{Failure: broken.Error(), Status: oneLine(broken.Error())})
 	})
@@ -49,6 +54,9 @@ func (e *Engine) work(d *draft, id crowbar.ID) (*crowbar.Work, error) {
 	nr := d.s.NodeRole(id)
 	in, err := attrib.Collect(d.s, nr)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.open(&in); err != nil {
 		return nil, err
 	}
 	w := &crowbar.Work{Attempt: nr.Attempt, Attribs: crowbar.Data{}, Again: nr.RunCount > 0, Remove: nr.Removing, Force: nr.Force}
@@ -77,7 +85,9 @@ func (e *Engine) work(d *draft, id crowbar.ID) (*crowbar.Work, error) {
 		return nil, crowbar.Errorf(crowbar.Internal, "node-role %d has lost its node, role or deployment", id)
 	}
 	w.NodeRole, w.Node, w.Role, w.Deployment = *nr, *node, *role, *dep
-	w.Peers = graph.Peers(d.s, nr)
+	if w.Peers, w.Secrets, err = e.openPeers(graph.Peers(d.s, nr), w.Secrets); err != nil {
+		return nil, err
+	}
 	if dr := d.s.DeploymentRoleOf(nr.Deployment, nr.Role); dr != nil {
 		w.First = dr.First == id
 	}
@@ -134,7 +144,13 @@ func texts(to []string, v any) []string {
 
 // Finish ends a run. An attempt that is not the newest is a Conflict, and changes nothing.
 func (e *Engine) Finish(ctx context.Context, id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
-	return e.nodeRoleVerb(ctx, "finish", id, func(d *draft) error { return finish(d, id, attempt, o) })
+	return e.nodeRoleVerb(ctx, "finish", id, func(d *draft) error {
+		o, err := e.sealOutcome(d.s, d.s.NodeRole(id), o)
+		if err != nil {
+			return err
+		}
+		return finish(d, id, attempt, o)
+	})
 }
 
 func finish(d *draft, id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
@@ -188,8 +204,8 @@ func (e *Engine) Reveal(ctx context.Context, id crowbar.ID, name string) (any, e
 			return err
 		}
 		if v, ok := in.Attribs[name]; ok {
-			value = v
-			return nil
+			value, err = attrib.Open(v, in.Sealed[name], e.Ring)
+			return err
 		}
 		for _, c := range in.Computed {
 			if c.Attrib == name {

@@ -28,7 +28,7 @@ func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 }
 
 func peer(s *crowbar.Snapshot, r *crowbar.Role, nr *crowbar.NodeRole, first crowbar.ID) crowbar.Peer {
-	p := crowbar.Peer{Role: r.Name, State: nr.State, Settled: nr.Settled(), First: nr.ID == first, Wall: nr.Wall}
+	p := crowbar.Peer{NodeRole: nr.ID, Role: r.Name, State: nr.State, Settled: nr.Settled(), First: nr.ID == first, Wall: nr.Wall}
 	if n := s.Node(nr.Node); n != nil {
 		p.Node, p.Address, p.Alive = n.Short(), n.Address, n.Alive
 	}
