@@ -42,6 +42,18 @@ type Engine interface {
 	Plan(deployment crowbar.ID, rerun bool) ([]crowbar.Step, error)
 	PlanCluster(c crowbar.Cluster) ([]crowbar.Step, error)
 	Why(id crowbar.ID) string
+	CommitNode(ctx context.Context, id crowbar.ID) error
+	ProposeNode(ctx context.Context, id crowbar.ID) error
+	CommitNodeRole(ctx context.Context, id crowbar.ID) error
+	ProposeNodeRole(ctx context.Context, id crowbar.ID) error
+	AddDeploymentRole(ctx context.Context, deployment, role crowbar.ID) (*crowbar.DeploymentRole, error)
+	CommitDeploymentRole(ctx context.Context, id crowbar.ID) error
+	ProposeDeploymentRole(ctx context.Context, id crowbar.ID) error
+	DeleteDeploymentRole(ctx context.Context, id crowbar.ID) error
+	UpdateDeployment(ctx context.Context, id crowbar.ID, edit func(*crowbar.Deployment) error) (*crowbar.Deployment, error)
+	UpdateRole(ctx context.Context, id crowbar.ID, description *string, template crowbar.Data) (*crowbar.Role, error)
+	UpdateJig(ctx context.Context, id crowbar.ID, edit func(*crowbar.Jig)) (*crowbar.Jig, error)
+	SetData(ctx context.Context, k crowbar.Kind, id crowbar.ID, data crowbar.Data) error
 	Report(deployment crowbar.ID, since time.Time) (crowbar.Report, error)
 	Expected(nr *crowbar.NodeRole) crowbar.Duration
 	// Reveal opens one host-computed attrib of a node-role, such as an administrator's certificate.
@@ -100,6 +112,7 @@ type form string
 
 func (a *API) route() {
 	a.routeCrowbar()
+	a.routeEdits()
 	for _, k := range []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindRole, crowbar.KindJig, crowbar.KindAttrib, crowbar.KindNode,
 		crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun} {
 		a.handle("GET /api/v2/"+string(k), a.list(k))
@@ -108,8 +121,6 @@ func (a *API) route() {
 		}
 	}
 	a.handle("POST /api/v2/nodes", a.createNode)
-	a.handle("PUT /api/v2/nodes/{id}", a.put(crowbar.KindNode, a.nodeEditor()))
-	a.handle("PATCH /api/v2/nodes/{id}", a.patch(crowbar.KindNode, a.nodeEditor()))
 	a.handle("DELETE /api/v2/nodes/{id}", a.deleteNode)
 	a.handle("POST /api/v2/deployments", a.createDeployment)
 	a.handle("DELETE /api/v2/deployments/{id}", a.deleteDeployment)

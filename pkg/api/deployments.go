@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -12,19 +13,25 @@ import (
 const statusWait = 30 * time.Second
 
 func (a *API) createDeployment(r *http.Request) (form, any, error) {
-	var f struct{ Name, Description, Parent string }
-	if err := body(r, &f); err != nil {
+	var f struct {
+		Name        *string `json:"name"`
+		Description string  `json:"description"`
+		Parent      string  `json:"parent"`
+		ParentID    string  `json:"parent_id"`
+	}
+	if err := asked(r, &f); err != nil {
 		return "", nil, err
 	}
-	s := a.Engine.View()
-	if f.Parent == "" {
-		f.Parent = "system"
+	if f.Name == nil {
+		return "", nil, legacy(crowbar.Errorf(crowbar.Invalid, "name: it is missing"), http.StatusInternalServerError)
 	}
+	s := a.Engine.View()
+	f.Parent = cmp.Or(f.Parent, f.ParentID, "system")
 	parent, err := find(s, crowbar.KindDeployment, f.Parent)
 	if err != nil {
 		return "", nil, err
 	}
-	d, err := a.Engine.CreateDeployment(r.Context(), f.Name, f.Description, parent.Key())
+	d, err := a.Engine.CreateDeployment(r.Context(), *f.Name, f.Description, parent.Key())
 	if err != nil {
 		return "", nil, err
 	}
@@ -60,7 +67,7 @@ func (a *API) deploymentVerb(r *http.Request) (form, any, error) {
 		do = a.Engine.Force
 	}
 	if err := do(r.Context(), id); err != nil {
-		return "", nil, err
+		return "", nil, legacy(err, http.StatusInternalServerError)
 	}
 	s := a.Engine.View()
 	d := s.Deployment(id)

@@ -9,12 +9,15 @@ import (
 
 func (a *API) bind(r *http.Request) (form, any, error) {
 	var f struct {
-		Role, Node, Deployment string
-		RoleID                 crowbar.ID `json:"role_id"`
-		NodeID                 crowbar.ID `json:"node_id"`
-		DeploymentID           crowbar.ID `json:"deployment_id"`
+		Role         string       `json:"role"`
+		RoleID       string       `json:"role_id"`
+		Node         string       `json:"node"`
+		NodeID       string       `json:"node_id"`
+		Deployment   string       `json:"deployment"`
+		DeploymentID string       `json:"deployment_id"`
+		Data         crowbar.Data `json:"data"`
 	}
-	if err := body(r, &f); err != nil {
+	if err := asked(r, &f); err != nil {
 		return "", nil, err
 	}
 	s := a.Engine.View()
@@ -27,7 +30,7 @@ func (a *API) bind(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	dep := s.Node(node).Deployment
-	if f.Deployment != "" || f.DeploymentID != 0 {
+	if f.Deployment != "" || f.DeploymentID != "" {
 		if dep, err = either(s, crowbar.KindDeployment, f.Deployment, f.DeploymentID); err != nil {
 			return "", nil, err
 		}
@@ -36,15 +39,21 @@ func (a *API) bind(r *http.Request) (form, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
+	if f.Data != nil && nr.State == crowbar.Proposed {
+		if err := a.Engine.SetData(r.Context(), crowbar.KindNodeRole, nr.ID, f.Data); err != nil {
+			return "", nil, err
+		}
+		nr = a.Engine.View().NodeRole(nr.ID)
+	}
 	return "node_role.obj", shown(a.Engine.View(), nr), nil
 }
 
-func either(s *crowbar.Snapshot, k crowbar.Kind, name string, id crowbar.ID) (crowbar.ID, error) {
+func either(s *crowbar.Snapshot, k crowbar.Kind, name, id string) (crowbar.ID, error) {
 	switch {
-	case name == "" && id == 0:
-		return 0, crowbar.Errorf(crowbar.Invalid, "%s: it is missing; want its name, or %s_id", singular(k), singular(k))
+	case name == "" && id == "":
+		return 0, legacy(crowbar.Errorf(crowbar.Invalid, "%s: it is missing; want its name, or %s_id", singular(k), singular(k)), http.StatusInternalServerError)
 	case name == "":
-		name = id.String()
+		name = id
 	}
 	o, err := find(s, k, name)
 	if err != nil {
@@ -70,7 +79,7 @@ func (a *API) retry(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	if err := a.Engine.Retry(r.Context(), id); err != nil {
-		return "", nil, err
+		return "", nil, legacy(err, http.StatusInternalServerError)
 	}
 	s := a.Engine.View()
 	nr := s.NodeRole(id)
@@ -163,7 +172,7 @@ func (a *API) setAttrib(k crowbar.Kind) handler {
 		var f struct {
 			Value any `json:"value"`
 		}
-		if err := body(r, &f); err != nil {
+		if err := asked(r, &f); err != nil {
 			return "", nil, err
 		}
 		id, err := findID(a.Engine.View(), k, r)
@@ -172,7 +181,7 @@ func (a *API) setAttrib(k crowbar.Kind) handler {
 		}
 		name := r.PathValue("attrib")
 		if err := a.Engine.Set(r.Context(), k, id, name, f.Value); err != nil {
-			return "", nil, err
+			return "", nil, legacy(err, http.StatusInternalServerError)
 		}
 		if at := a.Engine.View().AttribNamed(name); at != nil && at.Secret {
 			f.Value = masked

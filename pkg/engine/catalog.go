@@ -36,6 +36,8 @@ func (e *Engine) makeDeployment(d *draft, made *crowbar.Deployment) {
 	made.ID = d.s.Next()
 	made.Phantom = made.ID + 1
 	d.put(made)
-	d.put(&crowbar.Node{ID: made.Phantom, Name: made.Name + "-phantom.internal.local", Description: "Service roles of deployment " + made.Name,
+	d.put(&crowbar.Node{ID: made.Phantom, Name: phantomName(made.Name), Description: "Service roles of deployment " + made.Name,
 		System: true, Deployment: made.ID, Alive: true, Available: true, BootEnv: "local", Jig: "noop"})
 }
+
+func phantomName(deployment string) string { return deployment + "-phantom.internal.local" }

@@ -18,11 +18,8 @@ func (e *Engine) CreateDeployment(ctx context.Context, name, description string,
 }
 
 func (e *Engine) createDeployment(d *draft, name, description string, parent crowbar.ID) error {
-	if err := label(name); err != nil || len(name) > 50 {
-		return crowbar.Errorf(crowbar.Invalid, "a deployment's name is at most 50 lower-case letters, digits and hyphens, as in a host name")
-	}
-	if d.s.DeploymentNamed(name) != nil {
-		return crowbar.Errorf(crowbar.Conflict, "there is a deployment of this name already: take another one")
+	if err := freeDeploymentName(d, name); err != nil {
+		return err
 	}
 	if parent == 0 {
 		root := d.s.DeploymentNamed(System)
@@ -35,6 +32,16 @@ func (e *Engine) createDeployment(d *draft, name, description string, parent cro
 		return fmt.Errorf("parent: %w", err)
 	}
 	e.makeDeployment(d, &crowbar.Deployment{Name: name, Description: description, Parent: parent})
+	return nil
+}
+
+func freeDeploymentName(d *draft, name string) error {
+	if err := label(name); err != nil || len(name) > 50 {
+		return crowbar.Errorf(crowbar.Invalid, "a deployment's name is at most 50 lower-case letters, digits and hyphens, as in a host name")
+	}
+	if d.s.DeploymentNamed(name) != nil {
+		return crowbar.Errorf(crowbar.Conflict, "there is a deployment of this name already: take another one")
+	}
 	return nil
 }
 

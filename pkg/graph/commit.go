@@ -30,12 +30,18 @@ func Commit(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error
 	for _, nr := range in(d.s, deployment) {
 		d.commit(nr)
 	}
-	if len(changed) > 0 {
-		d.pokeWanting(changed, func(nr *crowbar.NodeRole) bool {
-			return slices.ContainsFunc(chain(d.s, nr.Deployment), func(up *crowbar.Deployment) bool { return up.ID == deployment })
-		})
-	}
+	d.pokeBelow(changed, deployment)
 	return d.changes(), nil
+}
+
+// pokeBelow makes what sees one of the attribs run again, in a deployment and those in it.
+func (d *draft) pokeBelow(changed map[crowbar.ID]bool, deployment crowbar.ID) {
+	if len(changed) == 0 {
+		return
+	}
+	d.pokeWanting(changed, func(nr *crowbar.NodeRole) bool {
+		return slices.ContainsFunc(chain(d.s, nr.Deployment), func(up *crowbar.Deployment) bool { return up.ID == deployment })
+	})
 }
 
 // commitRoles commits what is proposed for whole roles and gives the attribs whose value changed.
@@ -45,16 +51,23 @@ func (d *draft) commitRoles(deployment crowbar.ID) map[crowbar.ID]bool {
 		if dr.Deployment != deployment || dr.Proposed == nil {
 			continue
 		}
-		for a := range d.s.Attribs() {
-			if a.Role == dr.Role && differs(dr.Committed, dr.Proposed, a) {
-				changed[a.ID] = true
-			}
-		}
-		c := *dr
-		c.Committed, c.Proposed = dr.Proposed, nil
-		d.put(&c)
+		d.commitRole(dr, changed)
 	}
 	return changed
+}
+
+func (d *draft) commitRole(dr *crowbar.DeploymentRole, changed map[crowbar.ID]bool) {
+	if dr.Proposed == nil {
+		return
+	}
+	for a := range d.s.Attribs() {
+		if a.Role == dr.Role && differs(dr.Committed, dr.Proposed, a) {
+			changed[a.ID] = true
+		}
+	}
+	c := *dr
+	c.Committed, c.Proposed = dr.Proposed, nil
+	d.put(&c)
 }
 
 // differs compares the values, so that setting the default by hand runs nothing.
