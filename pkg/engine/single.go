@@ -201,7 +201,7 @@ func (e *Engine) SetData(ctx context.Context, k crowbar.Kind, id crowbar.ID, dat
 				continue
 			}
 			paths[a.Map] = true
-			if err := set(d, k, id, a.Name, v); err != nil {
+			if err := e.set(d, k, id, a.Name, v); err != nil {
 				return err
 			}
 		}
