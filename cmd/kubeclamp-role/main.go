@@ -17,6 +17,10 @@ func main() {
 	if len(os.Args) > 1 {
 		name = os.Args[1]
 	}
+	if name == "--names" {
+		fmt.Println(strings.Join(roles.Names(), "\n"))
+		return
+	}
 	r, ok := roles.New(name)
 	if !ok {
 		fmt.Fprintf(os.Stderr, "kubeclamp-role: these are roles for kubeclampd, which starts this program itself; there is no role %q, there are: %s\n",

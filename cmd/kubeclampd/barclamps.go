@@ -18,7 +18,7 @@ import (
 )
 
 // importAll reads the barclamps, has every role's plugin describe itself, and imports only when code and files agree.
-func importAll(ctx context.Context, c *config, eng *engine.Engine, host *plugin.Host, hands map[string]jig.Jig) error {
+func importAll(ctx context.Context, c *config, eng *engine.Engine, host *plugin.Host, hands map[string]jig.Jig, none *milestones) error {
 	var all []*crowbar.Catalog
 	for _, path := range c.barclamps {
 		files, err := documents(path)
@@ -33,7 +33,7 @@ func importAll(ctx context.Context, c *config, eng *engine.Engine, host *plugin.
 			for _, w := range cat.Barclamp.Warnings {
 				c.log.Warn("barclamp", "complaint", w)
 			}
-			if err := compare(ctx, cat, host, hands); err != nil {
+			if err := compare(ctx, cat, host, hands, none); err != nil {
 				return fmt.Errorf("barclamp %q of %s and the role plugins disagree:\n%w", cat.Barclamp.Name, path, err)
 			}
 		}
@@ -80,7 +80,7 @@ func documents(path string) ([]barclamp.File, error) {
 
 // compare holds what the roles' code says of itself against the file. Roles of a jig that this daemon does not have are not
 // asked for: they are imported, and cannot be bound.
-func compare(ctx context.Context, cat *crowbar.Catalog, host *plugin.Host, hands map[string]jig.Jig) error {
+func compare(ctx context.Context, cat *crowbar.Catalog, host *plugin.Host, hands map[string]jig.Jig, none *milestones) error {
 	declared := map[string][]string{}
 	for _, a := range cat.Attribs {
 		declared[a.RoleName] = append(declared[a.RoleName], a.Name)
@@ -88,7 +88,7 @@ func compare(ctx context.Context, cat *crowbar.Catalog, host *plugin.Host, hands
 	found := make([]error, len(cat.Roles))
 	var all sync.WaitGroup
 	for i, r := range cat.Roles {
-		if hands[r.Jig] == nil {
+		if hands[r.Jig] == nil || none.is(r.Name, r.Jig) {
 			continue
 		}
 		all.Go(func() {

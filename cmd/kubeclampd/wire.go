@@ -81,7 +81,11 @@ func serve(ctx context.Context, c *config) (err error) {
 	host := plugin.NewHost(plugin.Config{Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log})
 	defer host.Close()
 	// gofail: var beforeImport struct{}
-	if err := importAll(ctx, c, eng, host, hands); err != nil {
+	none, err := findMilestones(ctx, c.plugin, host)
+	if err != nil {
+		return err
+	}
+	if err := importAll(ctx, c, eng, host, hands, none); err != nil {
 		return err
 	}
 	if err := eng.Reclaim(ctx); err != nil {
@@ -93,7 +97,7 @@ func serve(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	ann := annealer.New(annealer.Config{Engine: eng, Owner: owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, Log: c.log,
-		Roles: func(name string) (role.Role, error) { return host.Role(ctx, name) }})
+		Roles: func(name string) (role.Role, error) { return none.role(ctx, eng.View(), host, name) }})
 	return run(ctx, c, eng, ann)
 }
 
@@ -105,7 +109,7 @@ func run(ctx context.Context, c *config, eng *engine.Engine, ann *annealer.Annea
 	if c.dnsListen != "" {
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}
-	srv, listener, err := newServer(c, api.Config{Engine: eng, Logs: ann, Log: c.log})
+	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: ann, Log: c.log})
 	if err != nil {
 		return err
 	}
