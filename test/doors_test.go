@@ -24,6 +24,7 @@ var doors = map[string][]string{
 	"proto/role/v1": {},
 	// pure logic, contracts
 	"pkg/barclamp": {}, "pkg/graph": {}, "pkg/attrib": {}, "pkg/zone": {}, "pkg/jig": {},
+	"pkg/network":            {},
 	"pkg/jig/jigtest":        {"pkg/jig"},
 	"pkg/role":               {"pkg/jig"},
 	"pkg/role/linux":         {"pkg/jig", "pkg/role"},
@@ -36,7 +37,7 @@ var doors = map[string][]string{
 	"pkg/artifact/catalogue/*": {}, // programs that go into images
 	"pkg/plugin":               {"pkg/jig", "pkg/role", "proto/role/v1"},
 	// verbs
-	"pkg/engine": {"pkg/barclamp", "pkg/graph", "pkg/attrib"},
+	"pkg/engine": {"pkg/barclamp", "pkg/graph", "pkg/attrib", "pkg/network", "pkg/zone"}, // zone says whether a DNS name filter is right
 	// loops and doors
 	"pkg/annealer":   {"pkg/graph", "pkg/jig", "pkg/role"},
 	"pkg/nameserver": {"pkg/zone"},

@@ -13,7 +13,7 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/zone"
 )
 
-// names answers DNS for the pools of the newest state; members are probed, membership itself is a view of the state.
+// names answers DNS for the pools and filtered names of the newest state; members are probed, membership itself is a view of the state.
 type names struct {
 	eng     *engine.Engine
 	log     *slog.Logger
@@ -55,7 +55,7 @@ func (n *names) take(ctx context.Context, s *crowbar.Snapshot) {
 			return well || !known
 		}})
 	}
-	n.server.Set(pools)
+	n.server.Set(pools, zone.Filled(s)...)
 }
 
 // prober is the one of a pool's deployment; nil while the deployment has no authority, and so no API server that could be

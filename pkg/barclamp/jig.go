@@ -28,7 +28,7 @@ func (p *parser) jig(n *yaml.Node) {
 	}
 }
 
-// hammer checks one way to get at nodes; it is kept in the document.
+// hammer reads one way to get at nodes.
 func (p *parser) hammer(n *yaml.Node) {
 	name, ok := p.nameOf(n, "hammer")
 	if !ok {
@@ -40,5 +40,7 @@ func (p *parser) hammer(n *yaml.Node) {
 	if class == "" {
 		p.complain(n, "hammer %q has no type: add 'type: CLASS'", name)
 	}
-	p.first(n, "hammer", name, p.hammers, 0)
+	if p.first(n, "hammer", name, p.hammers, len(p.catalog.Hammers)) {
+		p.catalog.Hammers = append(p.catalog.Hammers, crowbar.AvailableHammer{Name: name, Class: class, Priority: priority})
+	}
 }

@@ -6,6 +6,7 @@ type Catalog struct {
 	Jigs     []Jig
 	Roles    []Role
 	Attribs  []CatalogAttrib
+	Hammers  []AvailableHammer
 
 	Parent  string            // name of the barclamp that must be there before it; "" = none
 	Foreign bool              // another product's document: it may name jigs that there are not

@@ -23,6 +23,11 @@ func (e *Engine) Import(ctx context.Context, c *crowbar.Catalog) error {
 		if err := d.add(graph.Import(d.s, c)); err != nil {
 			return err
 		}
+		if len(c.Hammers) > 0 {
+			for n := range d.s.Nodes() {
+				d.hammered(n)
+			}
+		}
 		return e.sealFresh(d, before)
 	})
 	if err != nil {

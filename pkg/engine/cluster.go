@@ -17,7 +17,11 @@ func (e *Engine) Apply(ctx context.Context, c crowbar.Cluster, dry bool) error {
 	compute := func(d *draft) error { return e.apply(d, c) }
 	var err error
 	if dry {
-		err = compute(&draft{s: e.View()})
+		at := e.View()
+		d := &draft{s: at}
+		if err = compute(d); err == nil {
+			err = d.settleNetworks(at)
+		}
 	} else {
 		err = e.change(ctx, compute)
 	}

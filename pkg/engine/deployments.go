@@ -67,6 +67,11 @@ func deleteDeployment(d *draft, id crowbar.ID) error {
 			return crowbar.Errorf(crowbar.Conflict, "deployment %q is in it: delete that one first", child.Name)
 		}
 	}
+	for n := range d.s.Networks() {
+		if n.Deployment == id {
+			return crowbar.Errorf(crowbar.Conflict, "network %q is in it: delete that, or move it to another deployment", n.Name)
+		}
+	}
 	var bound []*crowbar.NodeRole
 	for nr := range d.s.NodeRoles() {
 		if nr.Deployment != id {

@@ -79,6 +79,9 @@ func (e *Engine) change(ctx context.Context, compute func(d *draft) error) error
 		if err := compute(d); err != nil {
 			return err
 		}
+		if err := d.settleNetworks(at); err != nil {
+			return err
+		}
 		sealed, err := e.sealed(at, d.s, d.changes)
 		if err != nil {
 			return err

@@ -34,6 +34,7 @@ func createNode(d *draft, n crowbar.Node) error {
 		return err
 	}
 	d.put(&n)
+	d.hammered(&n)
 	if !n.Admin {
 		return nil
 	}
@@ -75,7 +76,11 @@ func updateNode(d *draft, id crowbar.ID, edit func(*crowbar.Node) error) error {
 	if n.Name != was.Name && slices.ContainsFunc(d.s.NodeRolesOn(id), func(nr *crowbar.NodeRole) bool { return nr.RunCount > 0 }) {
 		return crowbar.Errorf(crowbar.Conflict, "roles are applied to it under its name %q: unbind them first, its name is in certificates and cluster members", was.Name)
 	}
+	if alive != was.Alive || !same(was, n) {
+		d.grouped(n)
+	}
 	d.put(n)
+	d.hammered(n)
 	if alive != was.Alive {
 		return d.add(graph.Alive(d.s, id, alive))
 	}
@@ -161,12 +166,18 @@ func forget(d *draft, n *crowbar.Node) error {
 	return nil
 }
 
-// dropNode drops a node on which nothing is bound, and the certificates that were made for it.
+// dropNode drops a node on which nothing is bound, with its addresses, hammers and the certificates that were made for it.
 func dropNode(d *draft, n *crowbar.Node) {
 	for sec := range d.s.Secrets() {
 		if strings.HasPrefix(sec.Name, "leaf/") && strings.HasSuffix(sec.Name, "/"+n.Short()) {
 			d.drop(sec)
 		}
+	}
+	for _, h := range d.s.HammersOf(n.ID) {
+		d.drop(h)
+	}
+	for _, a := range d.s.AllocationsOf(n.ID) {
+		d.drop(a)
 	}
 	d.drop(n)
 }

@@ -17,6 +17,7 @@ func Import(s *crowbar.Snapshot, c *crowbar.Catalog) ([]crowbar.Change, error) {
 	d := &importer{draft: drafted(s), c: c}
 	d.importBarclamp()
 	d.importJigs()
+	d.importHammers()
 	d.importRoles()
 	d.importAttribs()
 	d.forget()
@@ -120,7 +121,7 @@ func (d *importer) importRoles() {
 		r.Barclamp = d.id
 		if was := d.s.RoleNamed(r.Name); was != nil {
 			if was.Barclamp != d.id {
-				d.complain(crowbar.Conflict, "role "+r.Name, "import role %q: barclamp %q has a role of this name: rename one", r.Name, d.s.Barclamp(was.Barclamp).Name)
+				d.complain(crowbar.Conflict, "role "+r.Name, "import role %q: %s has a role of this name: rename one", r.Name, d.owner(was.Barclamp))
 				continue
 			}
 			r.ID, r.Stamps, r.Cohort = was.ID, was.Stamps, was.Cohort
@@ -150,7 +151,7 @@ func (d *importer) importAttribs() {
 		}
 		if was := d.s.AttribNamed(a.Name); was != nil {
 			if was.Barclamp != d.id {
-				d.complain(crowbar.Conflict, "attrib "+a.Name, "import attrib %q: barclamp %q has an attrib of this name: rename one", a.Name, d.s.Barclamp(was.Barclamp).Name)
+				d.complain(crowbar.Conflict, "attrib "+a.Name, "import attrib %q: %s has an attrib of this name: rename one", a.Name, d.owner(was.Barclamp))
 				continue
 			}
 			a.ID, a.Stamps = was.ID, was.Stamps

@@ -66,7 +66,7 @@ func (s *Server) fill(m *dns.Msg, a *apex) {
 	case name == a.soa.Hdr.Name:
 		m.Answer = s.apexAnswer(a, q)
 	case isHost:
-		m.Answer = addresses(q, []netip.Addr{host}, a.ttl())
+		m.Answer = addresses(q, s.rotate(host), a.ttl())
 	default:
 		m.Rcode = dns.RcodeNameError
 	}

@@ -1,7 +1,7 @@
 // Package nameserver answers DNS for pools with authority: the members that are well, rotated, with a short time to live.
 // It does not know how membership came about or how health is found out.
 //
-// Each pool's name is the apex of a zone of its own. Names outside the zones are REFUSED, or asked of upstream resolvers
+// Each pool's name is the apex of a zone of its own, beside the zones that DNS name filters fill. Names outside the zones are REFUSED, or asked of upstream resolvers
 // where there are any.
 package nameserver
 
@@ -61,6 +61,7 @@ func New(cfg Config) *Server {
 // zones is everything that is served, immutable.
 type zones struct {
 	pools []Pool
+	names []zone.Names
 	zones map[string]*apex // by canonical name
 }
 
@@ -68,30 +69,51 @@ type zones struct {
 type apex struct {
 	pool    Pool
 	members []netip.Addr
-	hosts   map[string]netip.Addr // names of name servers below the apex
-	servers []string              // the same names, in order
+	hosts   map[string][]netip.Addr // names below the apex
+	servers []string                // those of name servers, in order
 	soa     dns.SOA
 }
 
-// Set serves these pools from now on. The serial grows when membership changed; health does not touch it.
-func (s *Server) Set(pools []Pool) {
+// Set serves these pools and names from now on. The serial grows when membership changed; health does not touch it.
+func (s *Server) Set(pools []Pool, names ...zone.Names) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.zones.Load()
-	if !slices.EqualFunc(old.pools, pools, func(a, b Pool) bool { return reflect.DeepEqual(a.Pool, b.Pool) }) {
+	same := slices.EqualFunc(old.pools, pools, func(a, b Pool) bool { return reflect.DeepEqual(a.Pool, b.Pool) })
+	if !same || !slices.EqualFunc(old.names, names, func(a, b zone.Names) bool { return reflect.DeepEqual(a, b) }) {
 		s.serial = max(s.serial+1, uint32(time.Now().Unix()))
 	}
-	next := &zones{pools: slices.Clone(pools), zones: map[string]*apex{}}
+	next := &zones{pools: slices.Clone(pools), names: slices.Clone(names), zones: map[string]*apex{}}
 	for _, p := range pools {
 		a := newApex(p, s.serial)
 		next.zones[a.soa.Hdr.Name] = a
 	}
+	for _, n := range names {
+		a := next.zones[dns.CanonicalName(n.Zone)]
+		if a == nil { // else a pool has the zone's own name
+			a = newApex(Pool{Pool: zone.Pool{Name: n.Zone, TTL: 5}}, s.serial)
+			next.zones[a.soa.Hdr.Name] = a
+		}
+		a.name(n)
+	}
 	s.zones.Store(next)
+}
+
+// name adds hosts below the apex.
+func (a *apex) name(n zone.Names) {
+	for host, list := range n.Hosts {
+		name := dns.CanonicalName(host) + a.soa.Hdr.Name
+		for _, text := range list {
+			if ip, err := netip.ParseAddr(text); err == nil {
+				a.hosts[name] = append(a.hosts[name], ip.Unmap())
+			}
+		}
+	}
 }
 
 func newApex(p Pool, serial uint32) *apex {
 	name := dns.CanonicalName(p.Name)
-	a := &apex{pool: p, hosts: map[string]netip.Addr{}}
+	a := &apex{pool: p, hosts: map[string][]netip.Addr{}}
 	for _, m := range p.Members {
 		if ip, err := netip.ParseAddr(m.Address); err == nil {
 			a.members = append(a.members, ip.Unmap())
@@ -100,13 +122,13 @@ func newApex(p Pool, serial uint32) *apex {
 	for _, h := range p.Servers {
 		ip, err := netip.ParseAddr(h.Address)
 		if host := "ns-" + dns.CanonicalName(h.Node) + name; err == nil {
-			a.hosts[host] = ip.Unmap()
+			a.hosts[host] = []netip.Addr{ip.Unmap()}
 			a.servers = append(a.servers, host)
 		}
 	}
 	if len(a.servers) == 0 {
 		a.servers = []string{"ns." + name}
-		a.hosts["ns."+name] = netip.Addr{}
+		a.hosts["ns."+name] = nil
 	}
 	ttl := a.ttl()
 	a.soa = dns.SOA{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttl},
