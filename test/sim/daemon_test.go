@@ -3,6 +3,8 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,13 +48,20 @@ func (w *world) start(c *crowbar.Catalog) (*daemon, bool) {
 	}
 	d.Engine = engine.New(engine.Config{Store: &gate{d}, Owner: d.name, Log: silent})
 	w.commits.Lock()
-	w.holder = d
+	if w.lone {
+		clear(w.roll)
+	}
+	w.roll[d] = w.lives
 	w.commits.Unlock()
 	w.note("%s starts, fuse %d", d.name, d.fuse)
 	conf := annealer.Config{Engine: eyes{d, d.Engine, d.Engine}, Owner: d.name, Jigs: map[string]jig.Jig{"ssh": &wire{d}, "noop": &wire{d}}, LogDir: w.logDir, Parallel: 2 + w.dice(6, "parallel", d.name), Log: silent,
 		Roles: func(name string) (role.Role, error) { return work{d, name}, nil }}
-	for _, first := range []func() error{func() error { return d.Import(d.ctx, c) }, func() error { return d.Reclaim(d.ctx) }} {
-		if err := first(); err != nil {
+	first := []func() error{func() error { return d.Import(d.ctx, c) }, func() error { return d.Reclaim(d.ctx) }}
+	if !w.lone {
+		first = first[:1] // a leader sees to it
+	}
+	for _, do := range first {
+		if err := do(); err != nil {
 			w.note("%s does not start: %s", d.name, err)
 			d.kill("it did not start")
 			close(d.over)
@@ -70,8 +79,64 @@ func (w *world) start(c *crowbar.Catalog) (*daemon, bool) {
 	for _, a := range loops {
 		all.Go(func() { _ = a.Run(d.ctx) })
 	}
-	go func() { all.Wait(); d.up.Store(false); close(d.over) }()
+	if !w.lone {
+		all.Go(d.lead)
+	}
+	go func() {
+		all.Wait()
+		d.up.Store(false)
+		if !w.lone && !d.dead.Load() {
+			d.leave()
+		}
+		close(d.over)
+	}()
 	return d, true
+}
+
+// lease is how long the registration of a daemon outlives it.
+const lease = 5 * time.Second
+
+// leave ends the daemon's registration: it may not write any more.
+func (d *daemon) leave() {
+	d.w.commits.Lock()
+	defer d.w.commits.Unlock()
+	delete(d.w.roll, d)
+}
+
+// lead is what the leader does, which is the one that has been registered for the longest time: it takes back the runs of
+// those that are registered no more.
+func (d *daemon) lead() {
+	for i := 0; sleep(d.ctx, time.Second+time.Duration(d.w.dice(100_000_000, "lead", d.name, i))) == nil && d.step(); i++ {
+		d.w.commits.Lock()
+		first := d
+		for other, since := range d.w.roll {
+			if since < d.w.roll[first] {
+				first = other
+			}
+		}
+		d.w.commits.Unlock()
+		if first != d {
+			continue
+		}
+		gone := map[string]bool{} // who had runs before it was asked who is there
+		for nr := range d.View().NodeRoles() {
+			if nr.State == crowbar.Transition {
+				gone[nr.Owner] = true
+			}
+		}
+		if sleep(d.ctx, time.Duration(d.w.dice(50, "ask", d.name, i))*time.Millisecond) != nil || !d.step() {
+			return
+		}
+		d.w.commits.Lock()
+		for other := range d.w.roll {
+			delete(gone, other.name)
+		}
+		d.w.commits.Unlock()
+		if len(gone) > 0 {
+			err := d.ReclaimFrom(d.ctx, func(owner string) bool { return gone[owner] })
+			d.w.note("%s takes back the runs of %v: %v", d.name, slices.Sorted(maps.Keys(gone)), err)
+		}
+	}
 }
 
 // kill ends everything that the daemon does, between two instructions.
@@ -80,6 +145,9 @@ func (d *daemon) kill(why string) {
 		d.w.note("%s is killed: %s", d.name, why)
 		d.up.Store(false)
 		d.cancel()
+		if !d.w.lone {
+			time.AfterFunc(lease, d.leave)
+		}
 	}
 }
 
@@ -90,9 +158,19 @@ func (d *daemon) freeze() {
 	if d.frozen == nil {
 		d.frozen = make(chan struct{})
 	}
+	ch := d.frozen
+	if !d.w.lone {
+		time.AfterFunc(lease, func() {
+			select {
+			case <-ch:
+			default:
+				d.leave()
+			}
+		})
+	}
 }
 
-// thaw wakes the daemon, which takes a while to notice that it lost its hold.
+// thaw wakes the daemon, which takes a while to notice that it lost its hold, if it did.
 func (d *daemon) thaw(notice time.Duration) {
 	d.mu.Lock()
 	ch := d.frozen
@@ -100,7 +178,11 @@ func (d *daemon) thaw(notice time.Duration) {
 	d.mu.Unlock()
 	if ch != nil {
 		close(ch)
-		time.AfterFunc(notice, d.cancel)
+		time.AfterFunc(notice, func() {
+			if !d.holds() {
+				d.cancel()
+			}
+		})
 	}
 }
 
@@ -120,7 +202,7 @@ func (d *daemon) step() bool {
 func (d *daemon) holds() bool {
 	d.w.commits.Lock()
 	defer d.w.commits.Unlock()
-	return d.w.holder == d && !d.dead.Load()
+	return d.w.roll[d] > 0 && !d.dead.Load()
 }
 
 // gate is the state as a daemon reaches it: its commits fail, get lost on their way back, or are its last ones.
@@ -147,7 +229,7 @@ func (g *gate) Commit(ctx context.Context, at crowbar.Rev, changes ...crowbar.Ch
 	}
 	w.commits.Lock()
 	defer w.commits.Unlock()
-	if w.holder != d {
+	if w.roll[d] == 0 {
 		return crowbar.Errorf(crowbar.Unavailable, "this daemon no longer holds the state")
 	}
 	d.commits++

@@ -14,18 +14,22 @@ import (
 type drive struct {
 	*world
 	catalog *crowbar.Catalog
-	now     *daemon
+	crew    []*daemon // who works, or did
 	past    []*daemon // frozen or dead
 	nodes   int
+	asked   int
 	insists bool
 }
 
 // live lives through a whole history and judges it.
 func (w *world) live() {
-	d := &drive{world: w}
+	d := &drive{world: w, crew: make([]*daemon, 1)}
+	if w.dice(5, "crew") < 2 {
+		w.lone, d.crew = false, make([]*daemon, 2+w.dice(2, "crew", 1))
+	}
 	d.catalog = w.catalog()
 	defer func() {
-		for _, old := range append(d.past, d.now) {
+		for _, old := range append(d.past, d.crew...) {
 			if old != nil {
 				old.thaw(0)
 				old.kill("it is over")
@@ -52,9 +56,9 @@ func (w *world) live() {
 
 // wishes lives through a history of wishes alone: nobody's answer depends on what has run so far.
 func (w *world) wishes() {
-	d := &drive{world: w, catalog: w.catalog(), insists: true}
+	d := &drive{world: w, catalog: w.catalog(), insists: true, crew: make([]*daemon, 1)}
 	w.calm.Store(true)
-	defer func() { d.now.cancel(); <-d.now.over }()
+	defer func() { d.crew[0].cancel(); <-d.crew[0].over }()
 	d.found()
 	for range 5 + w.rng.IntN(25) {
 		time.Sleep(time.Duration(w.rng.IntN(2_500_000_000)))
@@ -77,16 +81,18 @@ func (w *world) outcome() string {
 	return strings.Join(out, "\n")
 }
 
-// daemon gives the one that works, starting it if need be.
+// daemon gives one that works, starting it if need be.
 func (d *drive) daemon() *daemon {
-	for d.now == nil || !d.now.up.Load() {
-		if d.now != nil {
-			d.past = append(d.past, d.now)
+	d.asked++
+	at := &d.crew[d.dice(len(d.crew), "whom", d.asked)]
+	for *at == nil || !(*at).up.Load() {
+		if *at != nil {
+			d.past = append(d.past, *at)
 			time.Sleep(time.Duration(200+d.dice(3000, "pause", len(d.past))) * time.Millisecond)
 		}
-		d.now, _ = d.start(d.catalog)
+		*at, _ = d.start(d.catalog)
 	}
-	return d.now
+	return *at
 }
 
 // found makes deployments and nodes, and binds some roles.
@@ -371,17 +377,27 @@ func (d *drive) delete() {
 
 // freeze stops the daemon for so long that another one takes its place; then it wakes.
 func (d *drive) freeze() {
-	old := d.now
+	old := d.daemon()
 	d.note("%s is frozen", old.name)
 	old.freeze()
-	time.AfterFunc(time.Duration(6000+d.rng.IntN(10000))*time.Millisecond, func() {
+	least := 6000
+	if !d.lone {
+		least = 500 // sometimes it keeps its registration
+	}
+	time.AfterFunc(time.Duration(least+d.rng.IntN(10000))*time.Millisecond, func() {
 		d.note("%s wakes", old.name)
 		old.thaw(time.Duration(d.dice(2000, "notice", old.name)) * time.Millisecond)
 	})
-	time.Sleep(5 * time.Second) // the hold's time to live
 	d.past = append(d.past, old)
-	d.now = nil
-	d.daemon()
+	for i := range d.crew {
+		if d.crew[i] == old {
+			d.crew[i] = nil
+		}
+	}
+	if d.lone {
+		time.Sleep(lease)
+		d.daemon()
+	}
 }
 
 // settle ends all faults and waits until everything is active.

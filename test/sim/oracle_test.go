@@ -97,7 +97,7 @@ func (w *world) step(before, after *crowbar.Snapshot, was, nr *crowbar.NodeRole,
 			w.wrong("%s is %s and its run has no end", label(after, nr), nr.State)
 		}
 	}
-	if r := after.Role(nr.Role); was.State == crowbar.Transition && was.Owner != by.name && r.Flags.Destructive && !was.Removing && nr.State != crowbar.Error {
+	if r := after.Role(nr.Role); was.State == crowbar.Transition && was.Owner != by.name && r.Flags.Destructive && !was.Removing && nr.State != crowbar.Error && nr.State != crowbar.Transition {
 		w.wrong("%s is destructive, its daemon went away, and it is %s", label(after, nr), nr.State)
 	}
 	if began {

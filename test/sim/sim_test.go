@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -28,6 +29,12 @@ const (
 	defaultSeeds = 600
 	defaultTime  = 75 * time.Second
 )
+
+// TestMain lets garbage lie longer: a world is small, and soon over.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800)
+	os.Exit(m.Run())
+}
 
 // TestSim lives through many seeds. KUBECLAMP_SIM_SEEDS says how many, KUBECLAMP_SIM_FROM where to begin.
 func TestSim(t *testing.T) {

@@ -29,11 +29,12 @@ type world struct {
 	began  time.Time
 	calm   atomic.Bool // no more faults
 
-	commits sync.Mutex // one commit at a time, each seen by the oracle
-	holder  *daemon    // may write
-	made    int        // commits, all told
-	cut     int        // the one at which a daemon is killed; 0 = none
-	cutLate bool       // it is made nevertheless
+	commits sync.Mutex      // one commit at a time, each seen by the oracle
+	lone    bool            // there is one daemon at a time; else several work at once
+	roll    map[*daemon]int // who may write, by when it came
+	made    int             // commits, all told
+	cut     int             // the one at which a daemon is killed; 0 = none
+	cutLate bool            // it is made nevertheless
 
 	mu       sync.Mutex
 	machines map[string]*machine
@@ -62,13 +63,21 @@ const (
 )
 
 func newWorld(t *testing.T, seed uint64, bug string) *world {
-	dir, err := os.MkdirTemp("", "sim")
+	dir, err := os.MkdirTemp(memory(), "sim")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &world{t: t, seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 1)), mem: storetest.NewMemory(), logDir: dir, began: time.Now(),
+	return &world{t: t, seed: seed, bug: bug, lone: true, roll: map[*daemon]int{}, rng: rand.New(rand.NewPCG(seed, 1)), mem: storetest.NewMemory(), logDir: dir, began: time.Now(),
 		machines: map[string]*machine{}, begun: map[attempt]bool{}, ended: map[attempt]bool{}, gone: map[crowbar.ID]bool{}, sure: map[string]known{}, values: map[string][]any{}}
+}
+
+// memory is a folder that is no disk, if there is one: every run writes a log.
+func memory() string {
+	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
 }
 
 // dice throws a number below n that depends on the seed and on what is asked, not on when.
