@@ -11,12 +11,16 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/store"
 )
 
 // config is what the daemon is told.
 type config struct {
 	dataDir   string
 	sealKey   string
+	etcd      store.Remote // no endpoints: the embedded one
+	name      string
+	advertise string
 	listen    string
 	dnsListen string
 	sshKeys   []string
@@ -36,6 +40,12 @@ type config struct {
 func (c *config) add(f *pflag.FlagSet) {
 	f.StringVar(&c.dataDir, "data-dir", "/var/lib/kubeclampd", "state, keys and run logs")
 	f.StringVar(&c.sealKey, "seal-key", "", "file of the keys that seal secrets at rest, the same on every daemon; default: the systemd credential kubeclamp-seal-key, else DATADIR/key, which the first start makes")
+	f.StringSliceVar(&c.etcd.Endpoints, "etcd-endpoints", nil, "URLs of an etcd cluster that holds the state for several daemons, such as https://10.0.0.1:2379; default: an etcd of this daemon's own, in DATADIR")
+	f.StringVar(&c.etcd.CA, "etcd-ca", "", "certificate of the etcd cluster's authority (PEM file)")
+	f.StringVar(&c.etcd.Cert, "etcd-cert", "", "client certificate for the etcd cluster (PEM file)")
+	f.StringVar(&c.etcd.Key, "etcd-key", "", "key of the client certificate (PEM file)")
+	f.StringVar(&c.name, "name", hostName(), "name of this daemon among those that share a state, the same at each start")
+	f.StringVar(&c.advertise, "advertise", "", "HOST:PORT at which other daemons reach the API; default: --listen, with the host's name for 0.0.0.0")
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3443", "address of the API (HTTPS)")
 	f.StringVar(&c.dnsListen, "dns-listen", "", "address of the name server of the pools, such as 10.0.0.1:53; empty means none")
 	f.StringSliceVar(&c.sshKeys, "ssh-key", nil, "private key that the nodes let in as root (or as a user who may sudo); may be given several times")
@@ -48,6 +58,16 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.StringVar(&c.catalogue, "catalogue", "", "file with more components, or other versions, than the built-in catalogue (JSON)")
 	f.IntVar(&c.parallel, "parallel", 30, "nodes to work on at once")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+// shared says whether the state is in a cluster that other daemons use as well.
+func (c *config) shared() bool { return len(c.etcd.Endpoints) > 0 }
+
+func hostName() string {
+	if name, err := os.Hostname(); err == nil {
+		return strings.ToLower(name)
+	}
+	return "kubeclampd"
 }
 
 // beside is a program in the folder of this one.
@@ -89,8 +109,14 @@ func (c *config) check() error {
 		return crowbar.Errorf(crowbar.Invalid, "--log-level %q: there are debug, info, warn and error", c.logLevel)
 	}
 	c.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	for flag, addr := range map[string]string{"--listen": c.listen, "--dns-listen": c.dnsListen} {
-		if addr == "" && flag == "--dns-listen" {
+	if strings.ContainsAny(c.name, "/ ") || c.name == "" {
+		return crowbar.Errorf(crowbar.Invalid, "--name %q: want a host name", c.name)
+	}
+	if !c.shared() && c.etcd.CA+c.etcd.Cert+c.etcd.Key != "" {
+		return crowbar.Errorf(crowbar.Invalid, "--etcd-ca, --etcd-cert and --etcd-key go with --etcd-endpoints: the embedded etcd listens nowhere")
+	}
+	for flag, addr := range map[string]string{"--listen": c.listen, "--dns-listen": c.dnsListen, "--advertise": c.advertise} {
+		if addr == "" && flag != "--listen" {
 			continue
 		}
 		if _, _, err := net.SplitHostPort(addr); err != nil {

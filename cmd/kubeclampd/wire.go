@@ -3,17 +3,17 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,12 +27,12 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/client"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
+	"github.com/kubeclamp/kubeclamp/pkg/graph"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/pki"
 	"github.com/kubeclamp/kubeclamp/pkg/plugin"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/store"
-	"github.com/kubeclamp/kubeclamp/pkg/store/embedded"
 )
 
 // serve puts the daemon together and runs it until ctx ends.
@@ -40,36 +40,18 @@ func serve(ctx context.Context, c *config) (err error) {
 	if err := os.MkdirAll(c.dataDir, 0o700); err != nil {
 		return err
 	}
-	server, err := embedded.Start(ctx, embedded.Config{Dir: filepath.Join(c.dataDir, "etcd"), Log: c.log})
+	st, err := openState(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	conf := server.Store()
-	conf.Log = c.log
-	st, err := store.Open(ctx, conf)
+	defer func() { err = errors.Join(err, st.close()) }()
+	ctx, release, err := st.hold(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	owner := "kubeclampd-" + random(8)
-	lost, err := st.Hold(ctx, crowbar.Daemon{Owner: owner, Name: "kubeclampd"})
-	if err != nil {
-		return err
-	}
-	go func() {
-		select {
-		case <-lost:
-			cancel(errors.New("lost the hold on the state: another daemon works on it"))
-		case err := <-server.Err():
-			cancel(fmt.Errorf("the embedded etcd ended: %w", err))
-		case <-ctx.Done():
-		}
-	}()
+	defer release()
 	// gofail: var held struct{}
-	eng, err := newEngine(c, st, owner)
+	eng, err := newEngine(c, st.Store, st.me.Owner)
 	if err != nil {
 		return err
 	}
@@ -88,7 +70,12 @@ func serve(ctx context.Context, c *config) (err error) {
 	if err := importAll(ctx, c, eng, host, hands, none); err != nil {
 		return err
 	}
-	if err := eng.Reclaim(ctx); err != nil {
+	if c.shared() {
+		err = shareHost(ctx, c, eng)
+	} else {
+		err = eng.Reclaim(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	// gofail: var reclaimed struct{}
@@ -96,23 +83,30 @@ func serve(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	ann := annealer.New(annealer.Config{Engine: eng, Owner: owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, Log: c.log,
-		Roles: func(name string) (role.Role, error) { return none.role(ctx, eng.View(), host, name) }})
-	return run(ctx, c, eng, ann)
+	ann := annealer.New(annealer.Config{Engine: eng, Owner: st.me.Owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, Log: c.log,
+		Roles: func(name string) (role.Role, error) { return none.role(ctx, eng.View(), host, name) },
+		Mine:  func(node crowbar.ID) bool { return graph.Share(st.Owners(), node) == st.me.Owner }})
+	return run(ctx, c, st, eng, ann)
 }
 
 // run has everything that loops go on until ctx or one of them ends.
-func run(ctx context.Context, c *config, eng *engine.Engine, ann *annealer.Annealer) error {
+func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *annealer.Annealer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	loops := map[string]func(context.Context) error{"annealer": ann.Run}
 	if c.dnsListen != "" {
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}
-	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: ann, Log: c.log})
+	far := &logs{near: ann, st: st}
+	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Daemons: st.Daemons, Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}
+	st.me.Endpoint = endpoint(c, listener)
+	if err := st.Announce(ctx, st.me); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	loops["leader"] = func(ctx context.Context) error { return lead(ctx, c, st, eng) }
 	loops["API"] = func(ctx context.Context) error { return serveAPI(ctx, srv, listener) }
 	ended := make(chan error, len(loops))
 	for name, loop := range loops {
@@ -154,25 +148,35 @@ func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error)
 	if c.agent {
 		conf.AgentSocket = os.Getenv("SSH_AUTH_SOCK")
 	}
-	hands := map[string]jig.Jig{"local": local.New(), "noop": noop.New()}
+	hands := map[string]jig.Jig{"noop": noop.New()}
+	if !c.shared() { // where there are several daemons, each is local to another host
+		hands["local"] = local.New()
+	}
 	s := ssh.New(conf)
 	hands["ssh"] = s
 	return hands, func() { _ = s.Close() }, nil
 }
 
 // newServer makes the HTTPS server, its certificate and the administrator's way in.
-func newServer(c *config, conf api.Config) (*http.Server, net.Listener, error) {
+func newServer(c *config, conf api.Config, way *client.Config) (*http.Server, net.Listener, error) {
 	authority, err := pki.HostAuthority(filepath.Join(c.dataDir, "tls"))
 	if err != nil {
 		return nil, nil, err
 	}
-	host, _, _ := net.SplitHostPort(c.listen)
 	leaf := crowbar.Leaf{CommonName: "kubeclampd", DNS: []string{"localhost"}, IP: []string{"127.0.0.1"}, Usages: []string{"server"}}
 	if name, err := os.Hostname(); err == nil {
 		leaf.DNS = append(leaf.DNS, strings.ToLower(name))
 	}
-	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() && host != "127.0.0.1" {
-		leaf.IP = append(leaf.IP, host)
+	for _, at := range []string{c.listen, c.advertise} {
+		host, _, _ := net.SplitHostPort(at)
+		ip := net.ParseIP(host)
+		switch {
+		case host == "" || ip != nil && ip.IsUnspecified():
+		case ip == nil && !slices.Contains(leaf.DNS, strings.ToLower(host)):
+			leaf.DNS = append(leaf.DNS, strings.ToLower(host))
+		case ip != nil && !slices.Contains(leaf.IP, ip.String()):
+			leaf.IP = append(leaf.IP, ip.String())
+		}
 	}
 	cert, key, err := authority.Keep(filepath.Join(c.dataDir, "tls"), "api", leaf)
 	if err != nil {
@@ -187,45 +191,14 @@ func newServer(c *config, conf api.Config) (*http.Server, net.Listener, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("API: %w", err)
 	}
-	if conf.Token, err = admin(filepath.Join(c.dataDir, "admin.json"), listener.Addr().String(), authority.PEM()); err != nil {
+	if *way, err = admin(filepath.Join(c.dataDir, "admin.json"), listener.Addr().String(), authority.PEM()); err != nil {
 		return nil, nil, errors.Join(err, listener.Close())
 	}
+	conf.Token = way.Token
+	conf.Secret = sha256.Sum256([]byte("sessions of " + way.Token)) // all daemons that share a state have the token
 	srv := &http.Server{Handler: api.New(conf), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}}
 	return srv, listener, nil
-}
-
-// admin keeps the administrator's token; its file is what the command line is pointed at.
-func admin(file, address, ca string) (token string, err error) {
-	var had client.Config
-	b, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		had.Token = random(32)
-	case err != nil:
-		return "", err
-	default:
-		if err := json.Unmarshal(b, &had); err != nil || had.Token == "" {
-			return "", fmt.Errorf("%s is damaged (%v): remove it, and the next start makes a new one with a new token", file, err)
-		}
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", err
-	}
-	if ip := net.ParseIP(host); ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	had.Endpoint, had.CA = "https://"+net.JoinHostPort(host, port), ca
-	if b, err = json.MarshalIndent(had, "", "  "); err != nil {
-		return "", err
-	}
-	tmp := file + ".new"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return "", err
-	}
-	// gofail: var beforeAdminRename struct{}
-	return had.Token, os.Rename(tmp, file)
 }
 
 func serveAPI(ctx context.Context, srv *http.Server, l net.Listener) error {

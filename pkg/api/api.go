@@ -70,7 +70,9 @@ type Config struct {
 	Engine Engine
 	Logs   Logs
 	Token  string // of the administrator
-	Users  Users  // nil = nobody but the bearer of Token
+	// Daemons is who works on the state; nil = nobody says.
+	Daemons func() []crowbar.Daemon
+	Users   Users // nil = nobody but the bearer of Token
 	// Secret signs sessions and challenges, the same on all daemons that serve one state; zero = made anew at each start.
 	Secret [32]byte
 	Log    *slog.Logger
@@ -120,6 +122,7 @@ func (a *API) route() {
 			a.handle("GET /api/v2/"+string(k)+"/{id}", a.show(k))
 		}
 	}
+	a.handle("GET /api/v2/daemons", a.daemons)
 	a.handle("POST /api/v2/nodes", a.createNode)
 	a.handle("DELETE /api/v2/nodes/{id}", a.deleteNode)
 	a.handle("POST /api/v2/deployments", a.createDeployment)

@@ -64,6 +64,7 @@ func (w *world) routes() []route {
 		route{"GET /api/status/heartbeat", "GET /api/status/heartbeat", "", "application/json; charset=utf-8"},
 		route{"GET /api/status/inventory", "GET /api/status/inventory", "", "inventory"},
 		route{"GET /api/status/inventory/{id}", "GET /api/status/inventory/k8s", "", "inventory"},
+		route{"GET /api/v2/daemons", "GET /api/v2/daemons", "", "daemon.list"},
 		route{"GET /api/v2/digest", "GET /api/v2/digest", "", "text/plain; charset=utf-8"},
 		route{"GET /utils/digest", "GET /utils/digest", "", "text/plain; charset=utf-8"},
 	)

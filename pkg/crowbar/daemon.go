@@ -11,3 +11,6 @@ type Daemon struct {
 	Since    time.Time `json:"since"`
 	Leader   bool      `json:"leader"` // does what only one may do
 }
+
+// KindDaemon is what the API calls them; they are no objects of the state.
+const KindDaemon Kind = "daemons"

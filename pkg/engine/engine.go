@@ -24,6 +24,8 @@ type Store interface {
 // PKI computes values of attribs that the host makes. Secrets to store come back as changes, with ids from s.Next().
 type PKI interface {
 	Value(s *crowbar.Snapshot, w crowbar.Computed) (value any, c []crowbar.Change, err error)
+	// Shared is a value that all daemons on the state have in common: the stored one, or else mine.
+	Shared(s *crowbar.Snapshot, name, mine string) (value string, c []crowbar.Change, err error)
 }
 
 // Config is what the engine stands on.

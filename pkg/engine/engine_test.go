@@ -41,6 +41,10 @@ func (p *fakePKI) Value(s *crowbar.Snapshot, w crowbar.Computed) (any, []crowbar
 	return value, []crowbar.Change{{Put: &crowbar.Secret{ID: s.Next(), Deployment: w.Deployment, Name: name}}}, nil
 }
 
+func (p *fakePKI) Shared(s *crowbar.Snapshot, name, mine string) (string, []crowbar.Change, error) {
+	return mine, []crowbar.Change{{Put: &crowbar.Secret{ID: s.Next(), Name: name}}}, nil
+}
+
 type world struct {
 	*Engine
 	t     *testing.T

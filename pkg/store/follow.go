@@ -144,7 +144,10 @@ func (s *Store) watch(ctx context.Context, from int64) {
 func (s *Store) enrol(change func(*roll)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	owners := s.owners
 	change(&s.roll)
+	s.owners = owners
+	s.count()
 	s.tell()
 }
 

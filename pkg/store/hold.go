@@ -152,6 +152,38 @@ func (s *Store) Lead(ctx context.Context, work func(context.Context) error) erro
 	return ctx.Err()
 }
 
+// Announce says what has changed of this daemon since Hold, such as where it answers.
+func (s *Store) Announce(ctx context.Context, d crowbar.Daemon) error {
+	s.mu.Lock()
+	r, guards := s.held, s.registered()
+	s.mu.Unlock()
+	if r == nil || r.owner != d.Owner {
+		return crowbar.Errorf(crowbar.Internal, "daemon %q is not registered", d.Owner)
+	}
+	d.Leader = s.cfg.Alone
+	value, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	return s.insist(ctx, func(ctx context.Context) error {
+		resp, err := s.kv.Txn(ctx).If(guards...).Then(clientv3.OpPut(r.key, string(value), clientv3.WithIgnoreLease())).Commit()
+		switch {
+		case err != nil:
+			return trouble("announce", err)
+		case !resp.Succeeded:
+			return expelled(nil)
+		}
+		return nil
+	})
+}
+
+// Owners is the owners among Daemons; the slice is a new one whenever they have changed, and not to be written to.
+func (s *Store) Owners() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owners
+}
+
 // Daemons is who works on the state, as this store has last heard.
 func (s *Store) Daemons() []crowbar.Daemon {
 	s.mu.Lock()

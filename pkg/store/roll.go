@@ -16,6 +16,19 @@ import (
 type roll struct {
 	daemons map[string]crowbar.Daemon
 	leaders map[string]candidate
+	owners  []string // of daemons, sorted; made anew when they change
+}
+
+// count brings owners up to date.
+func (r *roll) count() {
+	owners := make([]string, 0, len(r.daemons))
+	for _, d := range r.daemons {
+		owners = append(owners, d.Owner)
+	}
+	slices.Sort(owners)
+	if !slices.Equal(owners, r.owners) {
+		r.owners = owners
+	}
 }
 
 type candidate struct {

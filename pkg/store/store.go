@@ -74,6 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	// gofail: var afterLoad struct{}
 	s.view, s.journal, s.roll = l.view, l.journal, l.roll
+	s.count()
 	run, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.done.Go(func() { s.follow(run, l.from) })

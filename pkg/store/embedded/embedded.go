@@ -137,6 +137,18 @@ func private(dir string) error {
 	return os.Chmod(dir, 0o700)
 }
 
+// Lock keeps other daemons off a folder, as Start does for its own, until it is given back or this process ends.
+func Lock(dir string) (unlock func() error, err error) {
+	if err := private(dir); err != nil {
+		return nil, fmt.Errorf("data folder %s: %w", dir, err)
+	}
+	f, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	return f.Close, nil
+}
+
 // lockFolder keeps a second daemon off; the kernel drops the lock when this process ends, however it ends.
 func lockFolder(dir string) (*os.File, error) {
 	path := filepath.Join(dir, "lock")
