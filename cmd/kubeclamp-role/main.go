@@ -25,7 +25,7 @@ func main() {
 	if !ok {
 		fmt.Fprintf(os.Stderr, "kubeclamp-role: these are roles for kubeclampd, which starts this program itself; there is no role %q, there are: %s\n",
 			name, strings.Join(roles.Names(), " "))
-		os.Exit(2)
+		os.Exit(plugin.NoSuchRole)
 	}
 	plugin.Serve(r)
 }

@@ -33,7 +33,7 @@ func importAll(ctx context.Context, c *config, eng *engine.Engine, host *plugin.
 			for _, w := range cat.Barclamp.Warnings {
 				c.log.Warn("barclamp", "complaint", w)
 			}
-			if err := compare(ctx, cat, host, hands, none); err != nil {
+			if err := compare(ctx, c, cat, host, hands, none); err != nil {
 				return fmt.Errorf("barclamp %q of %s and the role plugins disagree:\n%w", cat.Barclamp.Name, path, err)
 			}
 		}
@@ -78,9 +78,10 @@ func documents(path string) ([]barclamp.File, error) {
 	return files, nil
 }
 
-// compare holds what the roles' code says of itself against the file. Roles of a jig that this daemon does not have are not
-// asked for: they are imported, and cannot be bound.
-func compare(ctx context.Context, cat *crowbar.Catalog, host *plugin.Host, hands map[string]jig.Jig, none *milestones) error {
+// compare holds what the roles' code says of itself against the file, now and whenever its process is started anew. Roles of a
+// jig that this daemon does not have are not asked for: they are imported, and cannot be bound. A program that does not come up
+// is no reason for the rest to stand still: its node-roles say so when they run.
+func compare(ctx context.Context, c *config, cat *crowbar.Catalog, host *plugin.Host, hands map[string]jig.Jig, none *milestones) error {
 	declared := map[string][]string{}
 	for _, a := range cat.Attribs {
 		declared[a.RoleName] = append(declared[a.RoleName], a.Name)
@@ -91,13 +92,17 @@ func compare(ctx context.Context, cat *crowbar.Catalog, host *plugin.Host, hands
 		if hands[r.Jig] == nil || none.is(r.Name, r.Jig) {
 			continue
 		}
+		host.Expect(r.Name, func(info role.Info) error { return agree(info, r, declared[r.Name]) })
 		all.Go(func() {
 			code, err := host.Role(ctx, r.Name)
-			if err != nil {
+			switch {
+			case err == nil: // it may have run already, for another document
+				found[i] = agree(code.Describe(), r, declared[r.Name])
+			case crowbar.KindOf(err) == crowbar.Unavailable && ctx.Err() == nil:
+				c.log.Error("a role's plugin does not come up", "role", r.Name, "error", err)
+			default:
 				found[i] = fmt.Errorf("role %q: %w", r.Name, err)
-				return
 			}
-			found[i] = agree(code.Describe(), r, declared[r.Name])
 		})
 	}
 	all.Wait()

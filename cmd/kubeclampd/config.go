@@ -28,6 +28,8 @@ type config struct {
 	barclamps []string
 	plugin    string
 	plugins   string
+	memory    int // MiB of a role's processes
+	processes int // and threads, of a role
 	artifacts string
 	mirror    string
 	catalogue string
@@ -53,6 +55,8 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&c.barclamps, "barclamp", shippedBarclamp(), "barclamps to import, in this order: a file, or a folder with crowbar.yml or rebar.yml and barclamps/*.yml")
 	f.StringVar(&c.plugin, "role-plugin", beside("kubeclamp-role"), "program that serves the shipped roles")
 	f.StringVar(&c.plugins, "plugin-dir", "/usr/lib/kubeclamp/plugins", "folder of further plugins, named kubeclamp-role-NAME")
+	f.IntVar(&c.memory, "plugin-memory", 1024, "MiB of memory that the processes of one role may use")
+	f.IntVar(&c.processes, "plugin-processes", 512, "processes and threads that one role may have")
 	f.StringVar(&c.artifacts, "artifact-cache", "/var/cache/kubeclamp/artifacts", "folder of the binaries and images that are put on nodes")
 	f.StringVar(&c.mirror, "artifact-mirror", "", "folder to take binaries from before anything is fetched or built")
 	f.StringVar(&c.catalogue, "catalogue", "", "file with more components, or other versions, than the built-in catalogue (JSON)")
@@ -128,6 +132,9 @@ func (c *config) check() error {
 	}
 	if c.parallel < 1 {
 		return crowbar.Errorf(crowbar.Invalid, "--parallel %d: at least 1", c.parallel)
+	}
+	if c.memory < 64 || c.processes < 32 {
+		return crowbar.Errorf(crowbar.Invalid, "--plugin-memory %d, --plugin-processes %d: a role's process needs 64 MiB and 32 threads at least", c.memory, c.processes)
 	}
 	return nil
 }

@@ -60,7 +60,8 @@ func serve(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	defer closeHands()
-	host := plugin.NewHost(plugin.Config{Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log})
+	host := plugin.NewHost(plugin.Config{Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log,
+		Limits: plugin.Limits{Memory: int64(c.memory) << 20, Processes: c.processes}})
 	defer host.Close()
 	// gofail: var beforeImport struct{}
 	none, err := findMilestones(ctx, c.plugin, host)

@@ -145,7 +145,7 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 func (a *Annealer) call(ctx context.Context, w *crowbar.Work, name string, j jig.Jig, rec *recorder) (role.Result, error) {
 	r, err := a.Roles(w.Role.Name)
 	if err != nil {
-		return role.Result{}, fmt.Errorf("role %s: %w", w.Role.Name, err)
+		return role.Result{}, err
 	}
 	dialled, node, err := a.reach(ctx, w, name, j, rec.log)
 	if err != nil {

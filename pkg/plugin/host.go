@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
@@ -24,7 +26,11 @@ type Config struct {
 	Shipped   string   // the multi-call program of the shipped roles, given the role's name as its argument
 	SocketDir string   // room for sockets, made 0700; if "" or too long, /run/kubeclamp/plugins, or below the temporary folder where that cannot be made
 	Env       []string // more environment for every role's process
+	Limits    Limits   // of each role
 	Log       *slog.Logger
+
+	StartLimit time.Duration // a process must have said hello, or have asked for its node, within this time; 0 = 15 s
+	StopLimit  time.Duration // a call that was told to stop must have ended within this time, else its process is ended; 0 = 5 s
 }
 
 // Host starts one process a role, when it is first asked for, and again when it died.
@@ -34,10 +40,12 @@ type Host struct {
 	lock    *os.File // held as long as the sockets' folder is used
 	failed  error    // of NewHost
 	threads *thread
+	groups  *groups
 	sums    sums
 
 	mu     sync.Mutex
 	roles  map[string]*keeper
+	expect map[string]func(role.Info) error
 	closed bool
 }
 
@@ -46,9 +54,31 @@ func NewHost(cfg Config) *Host {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Host{cfg: cfg, roles: map[string]*keeper{}, threads: newThread()}
+	cfg.Limits = cfg.Limits.orDefault()
+	cfg.StartLimit, cfg.StopLimit = cmp.Or(cfg.StartLimit, startLimit), cmp.Or(cfg.StopLimit, stopLimit)
+	h := &Host{cfg: cfg, roles: map[string]*keeper{}, expect: map[string]func(role.Info) error{}, threads: newThread()}
 	h.failed = h.room()
 	return h
+}
+
+// Expect has every process of a role compared, when it has said what it is: where check does not agree, the role is refused.
+func (h *Host) Expect(name string, check func(role.Info) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.expect[name] = check
+}
+
+func (h *Host) agrees(info role.Info) error {
+	h.mu.Lock()
+	check := h.expect[info.Name]
+	h.mu.Unlock()
+	if check == nil {
+		return nil
+	}
+	if err := check(info); err != nil {
+		return crowbar.Errorf(crowbar.Invalid, "%w", err)
+	}
+	return nil
 }
 
 var roleNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
@@ -92,6 +122,9 @@ func (h *Host) Close() error {
 	}
 	all.Wait()
 	h.threads.end()
+	if h.groups != nil {
+		h.groups.remove()
+	}
 	if h.lock != nil {
 		h.lock.Close()
 		return os.RemoveAll(h.sockets)
@@ -129,7 +162,7 @@ func (h *Host) Found() []string {
 }
 
 // maxSocketDir leaves room for go-plugin's own names in the 107 characters of a socket's path.
-const maxSocketDir = 60
+const maxSocketDir = 50
 
 // room makes a folder of its own for sockets, and sweeps those whose daemon is gone.
 func (h *Host) room() error {
@@ -159,7 +192,14 @@ func (h *Host) room() error {
 	if err != nil {
 		return err
 	}
-	return syscall.Flock(int(h.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err := syscall.Flock(int(h.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return err
+	}
+	h.groups = newGroups("kubeclamp-" + filepath.Base(h.sockets))
+	if h.groups.why != "" {
+		h.cfg.Log.Info("roles' processes are limited one by one", "reason", h.groups.why)
+	}
+	return os.WriteFile(filepath.Join(h.sockets, "groups"), []byte(strings.Join(h.groups.all(), "\n")), 0o600)
 }
 
 // private refuses a folder that somebody else made for us.
@@ -175,14 +215,25 @@ func private(dir string) error {
 	return os.Chmod(dir, 0o700)
 }
 
-// sweep removes a folder of sockets if no living daemon holds its lock. One that has no lock yet is just being made.
+// sweep removes a folder of sockets if no living daemon holds its lock, and ends what that daemon's roles left behind. One that
+// has no lock yet is just being made.
 func sweep(dir string) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-		os.RemoveAll(dir)
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		return
 	}
+	if made, err := os.ReadFile(filepath.Join(dir, "groups")); err == nil && len(made) > 0 {
+		for group := range strings.SplitSeq(string(made), "\n") {
+			if filepath.Base(group) == "kubeclamp-"+filepath.Base(dir) {
+				empty(group)
+			}
+		}
+	} else {
+		strays(dir + "/")
+	}
+	os.RemoveAll(dir)
 }

@@ -3,9 +3,10 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
-	rolev1 "github.com/kubeclamp/kubeclamp/proto/role/v1"
 )
 
 const (
 	startLimit  = 15 * time.Second
+	stopLimit   = 5 * time.Second
 	firstPause  = 100 * time.Millisecond
 	longPause   = 30 * time.Second
 	crashLimit  = 5 // within crashWindow: broken
@@ -29,28 +30,19 @@ const (
 type keeper struct {
 	host *Host
 	name string
+	quit chan struct{} // closed when the host is
 
 	starting chan struct{} // holds one token
 	mu       sync.Mutex
 	now      *running
+	old      map[*running]bool // taken out of use, not gone yet
 	crashes  []time.Time
 	words    string // last lines of the process that crashed last
 	closed   bool
 }
 
-// running is one process that answers.
-type running struct {
-	child  *process
-	client *goplugin.Client
-	wire   wire
-	can    ability
-	said   *lines
-	meet   chan struct{} // one token: brokered connections are made one after the other
-	noted  chan struct{} // closed when its end has been counted
-}
-
 func newKeeper(h *Host, name string) *keeper {
-	k := &keeper{host: h, name: name, starting: make(chan struct{}, 1)}
+	k := &keeper{host: h, name: name, starting: make(chan struct{}, 1), quit: make(chan struct{}), old: map[*running]bool{}}
 	k.starting <- struct{}{}
 	return k
 }
@@ -68,6 +60,9 @@ func (k *keeper) process(ctx context.Context) (*running, error) {
 			return p, nil
 		}
 		wait, err := k.mayStart()
+		if err != nil && k.mended() {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +71,7 @@ func (k *keeper) process(ctx context.Context) (*running, error) {
 		}
 		select {
 		case <-time.After(wait):
+		case <-k.quit:
 		case <-ctx.Done():
 			return nil, crowbar.Errorf(crowbar.Unavailable, "start role %s: it crashed before, and the next start is in %s: %w", k.name, wait.Round(time.Millisecond), context.Cause(ctx))
 		}
@@ -86,6 +82,23 @@ func (k *keeper) process(ctx context.Context) (*running, error) {
 	}
 	go k.watch(p)
 	return p, nil
+}
+
+// mended says that a broken role's program is another one now: it begins with a clean sheet.
+func (k *keeper) mended() bool {
+	path, _, err := k.host.find(k.name)
+	if err != nil {
+		return false
+	}
+	before, now, yes := k.host.sums.replaced(k.name, path)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !yes || k.closed {
+		return false
+	}
+	k.host.cfg.Log.Warn("the program of a broken role was replaced: it is tried", "role", k.name, "program", path, "sha256", now, "before", before)
+	k.crashes, k.words = nil, ""
+	return true
 }
 
 func (k *keeper) alive() *running {
@@ -122,8 +135,8 @@ func (k *keeper) mayStart() (time.Duration, error) {
 		return 0, nil
 	}
 	if len(recent) >= crashLimit {
-		return 0, crowbar.Errorf(crowbar.Unavailable, "role %s is broken: its process crashed %d times within %s; it may be tried again in %s. Its last lines:\n%s",
-			k.name, len(recent), crashWindow, time.Until(recent[0].Add(crashWindow)).Round(time.Second), k.words)
+		return 0, crowbar.Errorf(crowbar.Unavailable, "role %s is broken: its process crashed %d times within %s%s; replace its program, or try again in %s%s",
+			k.name, len(recent), crashWindow, because(reason(k.words)), time.Until(recent[0].Add(crashWindow)).Round(time.Second), quoted(k.words))
 	}
 	pause := min(firstPause<<(2*(len(recent)-1)), longPause)
 	return time.Until(recent[len(recent)-1].Add(pause)), nil
@@ -134,15 +147,36 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, sum, err := k.host.sums.open(k.name, path)
+	prog, err := k.host.sums.open(k.name, path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer prog.file.Close()
+	ctx, cancel := context.WithTimeoutCause(ctx, k.host.cfg.StartLimit, fmt.Errorf("it did not say hello within %s", k.host.cfg.StartLimit))
+	defer cancel()
 	log := k.host.cfg.Log.With("role", k.name)
-	p := &running{said: &lines{log: log}, meet: make(chan struct{}, 1), noted: make(chan struct{})}
-	p.meet <- struct{}{}
-	p.client = goplugin.NewClient(&goplugin.ClientConfig{
+	p := newRunning(log)
+	p.child = newProcess(k.host.threads, prog, k.host.cfg.Limits, p.said)
+	p.client = k.client(p, args)
+	// gofail: var beforeStart struct{}
+	if err := p.connect(ctx, k); err != nil {
+		return nil, k.startError(path, p, err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		p.client.Kill()
+		return nil, crowbar.Errorf(crowbar.Unavailable, "role %s: the plugin host is closed", k.name)
+	}
+	// gofail: var started struct{}
+	k.now = p
+	log.Debug("role's process started", "pid", p.child.ID(), "program", path, "sha256", prog.sum, "version", p.can.info.Version)
+	return p, nil
+}
+
+// client is go-plugin's, set up so that nothing the process says or does reaches the daemon unseen.
+func (k *keeper) client(p *running, args []string) *goplugin.Client {
+	return goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:     handshake,
 		VersionedPlugins:    plugins(ourEnd{}),
 		AllowedProtocols:    []goplugin.Protocol{goplugin.ProtocolGRPC},
@@ -150,81 +184,49 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 		GRPCBrokerMultiplex: true,
 		GRPCDialOptions:     clientLimits(),
 		SkipHostEnv:         true,
-		StartTimeout:        startLimit,
+		StartTimeout:        k.host.cfg.StartLimit,
 		Stderr:              p.said,
 		SyncStdout:          p.said,
 		SyncStderr:          p.said,
 		Logger:              hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
 		UnixSocketConfig:    &goplugin.UnixSocketConfig{TempDir: k.host.sockets},
-		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
-			spec.Env = append(k.environ(), spec.Env...)
-			p.child = newProcess(k.host.threads, file, args, spec)
+		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, sockets string) (runner.Runner, error) {
+			p.child.sockets = sockets
+			var err error
+			if p.child.group, err = k.host.groups.open(k.name, k.host.cfg.Limits); err != nil {
+				return nil, err
+			}
+			p.child.prepare(args, append(k.environ(), spec.Env...))
 			return p.child, nil
 		},
 	})
-	// gofail: var beforeStart struct{}
-	if err := p.connect(ctx, k.name); err != nil {
-		p.client.Kill()
-		return nil, k.startError(path, p, err)
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.closed {
-		go p.client.Kill()
-		return nil, crowbar.Errorf(crowbar.Unavailable, "role %s: the plugin host is closed", k.name)
-	}
-	// gofail: var started struct{}
-	k.now = p
-	log.Debug("role's process started", "pid", p.child.ID(), "program", path, "sha256", sum, "version", p.can.info.Version)
-	return p, nil
 }
 
 // environ is all that a role's process is given.
 func (k *keeper) environ() []string {
-	return append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/", "TMPDIR=" + os.TempDir()}, k.host.cfg.Env...)
-}
-
-func (p *running) connect(ctx context.Context, name string) error {
-	proto, err := p.client.Client()
-	if err != nil {
-		return err
-	}
-	raw, err := proto.Dispense(roleName)
-	if err != nil {
-		return err
-	}
-	p.wire = raw.(wire)
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	d, err := p.wire.Describe(ctx, &rolev1.DescribeRequest{})
-	if err != nil {
-		return fmt.Errorf("describe: %w", statusIn(err))
-	}
-	p.can = infoIn(d)
-	if p.can.info.Name != name {
-		return crowbar.Errorf(crowbar.Invalid, "it says that it is role %q", p.can.info.Name)
-	}
-	return nil
+	env := append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/", "TMPDIR=" + os.TempDir()}, k.host.cfg.Limits.environ()...)
+	return append(env, k.host.cfg.Env...)
 }
 
 // startError counts as a crash, and says what the process said.
 func (k *keeper) startError(path string, p *running, err error) error {
+	byItself := p.child.runs() && p.gone()
+	p.client.Kill()
+	how := p.child.cleared()
+	if !byItself || how == "signal: killed" { // it was this host that ended it
+		how = ""
+	}
 	words := p.said.tail()
+	text := fmt.Sprintf("start role %s (%s): %s%s", k.name, path, plainly(err), because(how))
 	k.crashed(words)
-	how := ""
-	if p.child != nil && p.child.cmd.Process != nil {
-		<-p.child.ended
-		how = " (" + p.child.how + ")"
-	}
-	text := fmt.Sprintf("start role %s (%s)%s: %s", k.name, path, how, strings.TrimSpace(err.Error()))
-	if words = p.said.tail(); words != "" {
-		text += "; it said:\n" + words
-	}
 	kind := crowbar.KindOf(err)
-	if kind == crowbar.Internal {
+	switch {
+	case how == fmt.Sprintf("exit status %d", NoSuchRole):
+		kind = crowbar.NotFound
+	case kind == crowbar.Internal:
 		kind = crowbar.Unavailable
 	}
-	return crowbar.Errorf(kind, "%s", text)
+	return crowbar.Errorf(kind, "%s%s%s", text, because(reason(words)), quoted(words))
 }
 
 func (k *keeper) crashed(words string) {
@@ -246,36 +248,44 @@ func (k *keeper) watch(p *running) {
 	}
 	close(p.noted)
 	p.client.Kill() // takes its socket away
+	k.mu.Lock()
+	delete(k.old, p)
+	k.mu.Unlock()
+	close(p.cleared)
 	if asked {
 		return
 	}
-	k.host.cfg.Log.Warn("role's process ended", "role", k.name, "pid", p.child.ID(), "how", p.child.how)
+	k.host.cfg.Log.Warn("role's process ended", "role", k.name, "pid", p.child.ID(), "how", p.how())
 }
 
+// retire takes a process out of use, a call of which did not end when it was told to. Other calls in it go on to their end;
+// then it is killed.
+func (k *keeper) retire(p *running, why string) {
+	k.mu.Lock()
+	if k.now == p {
+		k.now = nil
+		k.old[p] = true
+	}
+	k.mu.Unlock()
+	p.stuck(why)
+}
+
+// close ends the processes, also one that is just starting.
 func (k *keeper) close() {
 	k.mu.Lock()
 	k.closed = true
-	p := k.now
+	close(k.quit)
 	k.mu.Unlock()
-	if p != nil {
+	<-k.starting // and nobody starts one any more
+	k.mu.Lock()
+	all := slices.Collect(maps.Keys(k.old))
+	if k.now != nil {
+		all = append(all, k.now)
+	}
+	k.mu.Unlock()
+	k.starting <- struct{}{}
+	for _, p := range all {
 		p.client.Kill()
-	}
-}
-
-// gone waits a moment for the news of an end: the wire breaks before the kernel tells.
-func (p *running) gone() bool {
-	select {
-	case <-p.child.ended:
-		p.drained()
-		return true
-	case <-time.After(2 * time.Second):
-		return false
-	}
-}
-
-// drained waits until all that the ended process said is read.
-func (p *running) drained() {
-	for limit := time.Now().Add(2 * time.Second); !p.client.Exited() && time.Now().Before(limit); {
-		time.Sleep(5 * time.Millisecond)
+		<-p.cleared
 	}
 }

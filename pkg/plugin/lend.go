@@ -173,6 +173,7 @@ func (l *lent) Dial(s rolev1.HandsService_DialServer) error {
 		return statusOut(err)
 	}
 	defer c.Close()
+	defer context.AfterFunc(s.Context(), func() { c.Close() })()
 	if err := s.Send(&rolev1.DialResponse{}); err != nil {
 		return err
 	}
@@ -225,7 +226,8 @@ func (l *lent) Log(_ context.Context, in *rolev1.LogRequest) (*rolev1.LogRespons
 }
 
 func newHandsServer(l *lent, o []grpc.ServerOption) *grpc.Server {
-	s := grpc.NewServer(append(o, serverLimits()...)...)
+	// The run is over when nothing of it is under way on the node any more.
+	s := grpc.NewServer(append(append(o, serverLimits()...), grpc.WaitForHandlers(true))...)
 	rolev1.RegisterHandsServiceServer(s, l)
 	return s
 }

@@ -1,44 +1,57 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-plugin/runner"
-
-	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"golang.org/x/sys/unix"
 )
 
-// process is go-plugin's runner: a child with an empty stdin that cannot outlive us, and whose end is known at once.
+// process is go-plugin's runner: a child with an empty stdin that cannot outlive us, that takes what it started along, and
+// whose end is known at once.
 type process struct {
-	cmd      *exec.Cmd
-	threads  *thread
+	cmd     *exec.Cmd
+	threads *thread
+	program *program
+	group   *group // nil: there are no control groups
+	limits  Limits
+	sockets string // its socket is below it, and every process that it starts has that in its environment
+
 	out, bad *os.File // our ends of its outputs
+	said     io.Writer
+	launched chan struct{} // closed when it runs
 	ended    chan struct{}
 	how      string // set before ended is closed
 }
 
-// newProcess prepares the child; spec is go-plugin's wish, of which the environment is taken. file is the program, open.
-func newProcess(t *thread, file *os.File, args []string, spec *exec.Cmd) *process {
-	p := &process{threads: t, ended: make(chan struct{})}
+func newProcess(t *thread, p *program, l Limits, said io.Writer) *process {
+	return &process{threads: t, program: p, limits: l, said: said, launched: make(chan struct{}), ended: make(chan struct{})}
+}
+
+func (p *process) prepare(args, env []string) {
 	p.cmd = &exec.Cmd{
-		Path:        fmt.Sprintf("/proc/self/fd/%d", file.Fd()), // the very bytes that were hashed
+		Path:        fmt.Sprintf("/proc/self/fd/%d", p.program.file.Fd()), // the very bytes that were hashed
 		Args:        args,
-		Env:         spec.Env,
+		Env:         env,
 		Dir:         "/",
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true},
 	}
-	return p
 }
+
+// busyTries is how often a start is tried again where the program is being written, each a little later.
+const busyTries = 5
 
 // Start starts it from the thread that never ends: the kernel's death signal goes by thread.
 func (p *process) Start(context.Context) error {
@@ -52,7 +65,7 @@ func (p *process) Start(context.Context) error {
 	}
 	p.out, p.bad = outR, badR
 	p.cmd.Stdout, p.cmd.Stderr = outW, badW
-	err = p.threads.do(p.cmd.Start)
+	err = p.threads.do(func() error { return p.group.start(p.cmd.SysProcAttr, p.launch) })
 	outW.Close()
 	badW.Close()
 	if err != nil {
@@ -60,14 +73,109 @@ func (p *process) Start(context.Context) error {
 		badR.Close()
 		return err
 	}
-	go func() {
-		_ = p.cmd.Wait()
-		p.how = p.cmd.ProcessState.String()
-		close(p.ended)
-		// What it started may still hold its outputs; go-plugin would wait for that.
-		time.AfterFunc(time.Second, func() { outR.Close(); badR.Close() })
-	}()
+	close(p.launched)
+	go p.reap()
+	if err := p.confine(); err != nil {
+		_ = p.Kill(context.Background())
+		return err
+	}
 	return nil
+}
+
+// launch tries again while somebody holds the program open for writing, be it a child that was just forked off us.
+func (p *process) launch() error {
+	for try := 1; ; try++ {
+		err := p.cmd.Start()
+		if !errors.Is(err, syscall.ETXTBSY) || try == busyTries {
+			return err
+		}
+		time.Sleep(time.Duration(try) * 10 * time.Millisecond)
+		again := *p.cmd
+		p.cmd = &exec.Cmd{Path: again.Path, Args: again.Args, Env: again.Env, Dir: again.Dir, Stdout: again.Stdout, Stderr: again.Stderr, SysProcAttr: again.SysProcAttr}
+	}
+}
+
+// confine is what is done to a child that was just started, before it is given anything.
+func (p *process) confine() error {
+	err := noCore(p.cmd.Process.Pid)
+	if err == nil && p.group == nil {
+		err = p.limits.byProcess(p.cmd.Process.Pid)
+	}
+	if err != nil && !errors.Is(err, syscall.ESRCH) { // gone already: its end says why
+		return err
+	}
+	return p.program.unchanged()
+}
+
+// reap waits for the end, and ends what the child left behind before its number can be another's.
+func (p *process) reap() {
+	pid := p.cmd.Process.Pid
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	p.group.kill()
+	if p.group == nil {
+		strays(p.sockets)
+	}
+	_ = p.cmd.Wait()
+	p.how = p.cmd.ProcessState.String()
+	if why, _ := p.group.reached(); why != "" {
+		p.how = why
+	}
+	p.group.close()
+	close(p.ended)
+	// What it said is in the pipes and is read to their end. Should somebody hold them open yet, go-plugin is not to wait.
+	time.AfterFunc(time.Second, func() { p.out.Close(); p.bad.Close() })
+}
+
+// runs says that it was started, and may have ended since.
+func (p *process) runs() bool {
+	select {
+	case <-p.launched:
+		return true
+	default:
+		return false
+	}
+}
+
+// cleared says how a process ended that was killed, and takes away what it had; "" if it never ran.
+func (p *process) cleared() string {
+	if p.runs() {
+		<-p.ended
+	} else {
+		p.group.close()
+	}
+	if p.sockets != "" {
+		_ = os.RemoveAll(p.sockets)
+	}
+	return p.how
+}
+
+// strays ends the processes that were started, at whatever remove, by the one with this folder for its sockets.
+func strays(sockets string) {
+	if sockets == "" {
+		return
+	}
+	mark := []byte("PLUGIN_UNIX_SOCKET_DIR=" + sockets)
+	for range 3 { // one may have been starting another
+		found := false
+		all, _ := filepath.Glob("/proc/[0-9]*/environ")
+		for _, file := range all {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if env, _ := os.ReadFile(file); err != nil || pid == os.Getpid() || !bytes.Contains(env, mark) {
+				continue
+			}
+			found = true
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if !found {
+			return
+		}
+	}
 }
 
 // Wait waits for its end.
@@ -75,17 +183,46 @@ func (p *process) Wait(context.Context) error { <-p.ended; return nil }
 
 // Kill ends it and what it started.
 func (p *process) Kill(context.Context) error {
-	if p.cmd.Process != nil {
-		select {
-		case <-p.ended:
-		default:
-			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-		}
+	if !p.runs() {
+		return nil
+	}
+	select {
+	case <-p.ended:
+	default:
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return nil
 }
 
-func (p *process) Stdout() io.ReadCloser { return p.out }
+// Stdout gives go-plugin its handshake, which is the first line; the rest, from a program that does not go by the SDK, is kept
+// with what it says on stderr.
+func (p *process) Stdout() io.ReadCloser { return &firstLine{File: p.out, rest: p.said} }
+
+type firstLine struct {
+	*os.File
+	rest   io.Writer
+	passed bool
+}
+
+func (f *firstLine) Read(b []byte) (int, error) {
+	for {
+		n, err := f.File.Read(b)
+		if f.passed {
+			_, _ = f.rest.Write(b[:n])
+			if err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if i := bytes.IndexByte(b[:n], '\n'); i >= 0 {
+			f.passed = true
+			_, _ = f.rest.Write(b[i+1 : n])
+			n = i + 1
+		}
+		return n, err
+	}
+}
+
 func (p *process) Stderr() io.ReadCloser { return p.bad }
 func (p *process) Name() string          { return p.cmd.Args[0] }
 
@@ -113,15 +250,21 @@ var _ runner.Runner = (*process)(nil)
 // thread is one OS thread that starts every child, and lives as long as the host.
 type thread struct {
 	jobs chan func()
+	quit chan struct{}
 	once sync.Once
 }
 
 func newThread() *thread {
-	t := &thread{jobs: make(chan func())}
+	t := &thread{jobs: make(chan func()), quit: make(chan struct{})}
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		for f := range t.jobs {
-			f()
+		for {
+			select {
+			case f := <-t.jobs:
+				f()
+			case <-t.quit:
+				return
+			}
 		}
 	}()
 	return t
@@ -129,60 +272,12 @@ func newThread() *thread {
 
 func (t *thread) do(f func() error) error {
 	done := make(chan error, 1)
-	t.jobs <- func() { done <- f() }
-	return <-done
+	select {
+	case t.jobs <- func() { done <- f() }:
+		return <-done
+	case <-t.quit:
+		return errors.New("the plugin host is closed")
+	}
 }
 
-func (t *thread) end() { t.once.Do(func() { close(t.jobs) }) }
-
-// sums remembers what the programs were when they were first started: one that is changed under a running daemon is
-// refused, so that a run's two halves are never done by two versions.
-type sums struct {
-	mu    sync.Mutex
-	files map[string]string // device, inode, size, times -> sha256
-	roles map[string]string // role -> sha256
-}
-
-// open opens a program, hashes what it opened, and compares.
-func (s *sums) open(role, path string) (*os.File, string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, "", crowbar.Errorf(crowbar.NotFound, "program of role %s: %w", role, err)
-	}
-	sum, err := s.sum(role, path, f)
-	if err != nil {
-		f.Close()
-		return nil, "", err
-	}
-	return f, sum, nil
-}
-
-func (s *sums) sum(role, path string, f *os.File) (string, error) {
-	var st syscall.Stat_t
-	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
-		return "", err
-	}
-	if st.Mode&0o002 != 0 {
-		return "", crowbar.Errorf(crowbar.Invalid, "program of role %s: everybody may write %s: run chmod o-w on it", role, path)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.files == nil {
-		s.files, s.roles = map[string]string{}, map[string]string{}
-	}
-	key := fmt.Sprint(st.Dev, st.Ino, st.Size, st.Mtim, st.Ctim)
-	sum, ok := s.files[key]
-	if !ok {
-		h := sha256.New()
-		if _, err := io.Copy(h, f); err != nil {
-			return "", err
-		}
-		sum = hex.EncodeToString(h.Sum(nil))
-		s.files[key] = sum
-	}
-	if before, ok := s.roles[role]; ok && before != sum {
-		return "", crowbar.Errorf(crowbar.Conflict, "program of role %s: %s was changed (sha256 %s, now %s): restart kubeclampd to use it", role, path, before, sum)
-	}
-	s.roles[role] = sum
-	return sum, nil
-}
+func (t *thread) end() { t.once.Do(func() { close(t.quit) }) }

@@ -9,8 +9,11 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -209,6 +212,22 @@ var handsTests = map[string]func(context.Context, role.Target) error{
 	"hang": func(ctx context.Context, on role.Target) error {
 		_, err := on.Conn.Exec(ctx, jig.Cmd{Argv: []string{"hang"}})
 		return err
+	},
+	"never stop": func(ctx context.Context, on role.Target) error {
+		_, err := on.Conn.Exec(ctx, jig.Cmd{Argv: []string{"hang"}})
+		fmt.Fprintln(os.Stderr, "I do not care:", err)
+		select {}
+	},
+	"hang up": func(context.Context, role.Target) error {
+		open, _ := filepath.Glob("/proc/self/fd/*")
+		for _, f := range open {
+			if to, _ := os.Readlink(f); strings.HasPrefix(to, "socket:") {
+				if fd, err := strconv.Atoi(filepath.Base(f)); err == nil {
+					_ = syscall.Shutdown(fd, syscall.SHUT_RDWR)
+				}
+			}
+		}
+		select {}
 	},
 	"own timeout": func(ctx context.Context, on role.Target) error {
 		ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)

@@ -18,6 +18,9 @@ import (
 // Started says whether this process was started by a daemon, and not by a person.
 func Started() bool { return os.Getenv(handshake.MagicCookieKey) == handshake.MagicCookieValue }
 
+// NoSuchRole is the exit code of a program that serves several roles and was asked for another one.
+const NoSuchRole = 64
+
 // Serve serves one role until the daemon that started this process ends it or is gone. It does not return.
 func Serve(r role.Role) {
 	if !Started() {
@@ -26,13 +29,18 @@ func Serve(r role.Role) {
 		os.Exit(2)
 	}
 	go exitWithParent(os.Getppid())
+	serve(r)
+	os.Exit(0)
+}
+
+// serve returns when the daemon has hung up.
+func serve(r role.Role) {
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  handshake,
 		VersionedPlugins: plugins(theirEnd{make: func(b *goplugin.GRPCBroker) rolev1.RoleServiceServer { return &server{role: r, broker: b} }}),
 		GRPCServer:       func(o []grpc.ServerOption) *grpc.Server { return grpc.NewServer(append(o, serverLimits()...)...) },
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
 	})
-	os.Exit(0)
 }
 
 // exitWithParent is the second line: the kernel's death signal is the first.
@@ -47,8 +55,11 @@ func serverLimits() []grpc.ServerOption {
 	return []grpc.ServerOption{grpc.MaxRecvMsgSize(64 << 20), grpc.MaxSendMsgSize(64 << 20), grpc.InitialWindowSize(1 << 20), grpc.InitialConnWindowSize(8 << 20)}
 }
 
+// maxAnswer is how much a role may answer with: what it did and its wall, which is far more than the state could keep.
+const maxAnswer = 16 << 20
+
 func clientLimits() []grpc.DialOption {
-	return []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20), grpc.MaxCallSendMsgSize(64<<20)),
+	return []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(64<<20)),
 		grpc.WithInitialWindowSize(1 << 20), grpc.WithInitialConnWindowSize(8 << 20), grpc.WithIdleTimeout(0)}
 }
 
