@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,7 +23,13 @@ import (
 // conn is one user's view of a link.
 type conn struct {
 	link   *link
-	closed atomic.Bool
+	before []string // starts each command
+	closed *atomic.Bool
+}
+
+// Under is the same connection with each command, and the writing of files, started by argv.
+func (c *conn) Under(argv ...string) jig.Conn {
+	return &conn{link: c.link, before: argv, closed: c.closed}
 }
 
 // Close gives the link back; it stays open for others, and for a while for the next.
@@ -45,7 +52,7 @@ func (c *conn) Exec(ctx context.Context, cmd jig.Cmd) (jig.Exit, error) {
 	if err := c.usable(); err != nil {
 		return jig.Exit{}, err
 	}
-	text, head, err := commandLine(cmd.Argv, cmd.Env, c.link.to.user != "root")
+	text, head, err := commandLine(slices.Concat(c.before, cmd.Argv), cmd.Env, c.link.to.user != "root")
 	if err != nil {
 		return jig.Exit{}, err
 	}

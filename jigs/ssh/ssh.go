@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -108,7 +109,7 @@ func (j *Jig) Dial(ctx context.Context, n *crowbar.Node) (jig.Conn, error) {
 	}
 	defer func() { d.making <- struct{}{} }()
 	if d.link != nil && d.link.matches(n.SSH.HostKey) && d.link.take() {
-		return &conn{link: d.link}, nil
+		return &conn{link: d.link, closed: new(atomic.Bool)}, nil
 	}
 	l, err := j.connect(ctx, n, to)
 	if err != nil {
@@ -118,7 +119,7 @@ func (j *Jig) Dial(ctx context.Context, n *crowbar.Node) (jig.Conn, error) {
 		d.link.retire()
 	}
 	d.link = l
-	return &conn{link: l}, nil
+	return &conn{link: l, closed: new(atomic.Bool)}, nil
 }
 
 func (j *Jig) door(to target) *door {

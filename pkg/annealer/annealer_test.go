@@ -601,3 +601,28 @@ func TestKilledAnywhere(t *testing.T) {
 		})
 	})
 }
+
+// TestGuard: what was sent before a newer attempt began, and comes after, does nothing.
+func TestGuard(t *testing.T) {
+	counter := filepath.Join(t.TempDir(), "7-1")
+	for _, c := range []struct {
+		have, mine, says string
+		code             int
+	}{{"", "1", "done", 0}, {"1", "1", "done", 0}, {"1", "2", "done", 0}, {"3", "2", "", 75}, {"10", "9", "", 75}, {"9", "10", "done", 0}} {
+		if c.have != "" {
+			if err := os.WriteFile(counter, []byte(c.have+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command("/bin/sh", "-c", guardScript, "fence", counter, c.mine, "printf", "%s", "done")
+		var said strings.Builder
+		cmd.Stderr = &said
+		out, _ := cmd.Output()
+		if string(out) != c.says || cmd.ProcessState.ExitCode() != c.code {
+			t.Errorf("%+v: %q, %d", c, out, cmd.ProcessState.ExitCode())
+		}
+		if err := (&fence{}).refused(said.String()); (err != nil) != (c.code == 75) || c.code == 75 && !strings.Contains(err.Error(), "attempt "+c.have+" is") {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

@@ -53,6 +53,31 @@ printf '%s\n' "$2" >"$dir/$1.new"
 mv -f "$dir/$1.new" "$dir/$1"
 `
 
+// guardScript starts a change, unless a newer attempt has been: what a daemon sent before it was frozen or cut off from the
+// node, and what its kernel delivers later, is looked at on the node at that moment. $1 is the counter, $2 our attempt.
+const guardScript = `{ read -r have <"$1"; } 2>/dev/null || have=0
+if [ "${have:-0}" -gt "$2" ]; then echo "` + guardWord + ` $have" >&2; exit 75; fi
+shift 2; exec "$@"`
+
+const guardWord = "kubeclamp fence: a newer attempt has been:"
+
+// guard is what each change is started by, where the connection can.
+func (f *fence) guard(on jig.Conn) jig.Conn {
+	g, ok := on.(jig.Guarded)
+	if f == nil || !ok {
+		return on
+	}
+	return g.Under("/bin/sh", "-c", guardScript, "fence", "/var/lib/kubeclamp/fence/"+f.name, strconv.FormatUint(f.attempt, 10))
+}
+
+// refused says whether an answer is the guard's.
+func (f *fence) refused(text string) error {
+	if _, have, ok := strings.Cut(text, guardWord); ok {
+		return crowbar.Errorf(crowbar.Conflict, "attempt %s is on the node already, this is attempt %d: it may change nothing any more", strings.TrimSpace(have), f.attempt)
+	}
+	return nil
+}
+
 // pass asks the node: once, or each time after a long pause.
 func (f *fence) pass(ctx context.Context, on jig.Conn) error {
 	f.mu.Lock()

@@ -112,7 +112,7 @@ func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 		if err := r.pass(ctx); err != nil {
 			return jig.Exit{}, err
 		}
-		do = r.link().Exec
+		do = r.fence.guard(r.link()).Exec
 	}
 	if r.fence != nil {
 		c.Env = withClock(c.Env)
@@ -123,6 +123,9 @@ func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	exit, err := do(ctx, c)
 	// gofail: var afterExec struct{}
 	told(exit, err)
+	if err == nil && exit.Code == 75 && r.fence != nil && !first {
+		err = r.fence.refused(string(exit.Stderr))
+	}
 	r.saw(ctx, err)
 	r.log.exec(c, exit, err, time.Since(began))
 	return exit, err
@@ -137,7 +140,10 @@ func (r *recorder) Put(ctx context.Context, path string, mode fs.FileMode, from 
 	began := time.Now()
 	counted := &counter{r: from}
 	// gofail: var beforePut struct{}
-	err := r.link().Put(ctx, path, mode, counted)
+	err := r.fence.guard(r.link()).Put(ctx, path, mode, counted)
+	if err != nil && r.fence != nil && r.fence.refused(err.Error()) != nil {
+		err = r.fence.refused(err.Error())
+	}
 	// gofail: var afterPut struct{}
 	if own := counted.failed(); own != nil { // the source broke off, not the link
 		err = fmt.Errorf("put %s: %w", path, own)

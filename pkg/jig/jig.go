@@ -34,6 +34,12 @@ type Conn interface {
 	Close() error
 }
 
+// Guarded is a Conn that can have each of its commands, and its writing of files, started by a command of the caller's:
+// argv, followed by what it would have run. So a check and what it guards are one step on the node.
+type Guarded interface {
+	Under(argv ...string) Conn
+}
+
 // Cmd is a command for Exec. Argv is passed as it is: nothing in it is ever read by a shell, unless Argv[0] is one.
 type Cmd struct {
 	Argv    []string
