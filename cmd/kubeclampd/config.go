@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -34,6 +35,8 @@ type config struct {
 	mirror    string
 	catalogue string
 	parallel  int
+	keepRuns  int
+	keepFor   time.Duration
 	logLevel  string
 
 	log *slog.Logger
@@ -60,6 +63,8 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.StringVar(&c.artifacts, "artifact-cache", "/var/cache/kubeclamp/artifacts", "folder of the binaries and images that are put on nodes")
 	f.StringVar(&c.mirror, "artifact-mirror", "", "folder to take binaries from before anything is fetched or built")
 	f.StringVar(&c.catalogue, "catalogue", "", "file with more components, or other versions, than the built-in catalogue (JSON)")
+	f.IntVar(&c.keepRuns, "keep-runs", 5, "runs of a node-role whose record and log are kept")
+	f.DurationVar(&c.keepFor, "keep-runs-for", 0, "how long records of runs are kept, but for the last one of a node-role; 0 means for ever")
 	f.IntVar(&c.parallel, "parallel", 30, "nodes to work on at once")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 }
@@ -129,6 +134,9 @@ func (c *config) check() error {
 	}
 	if len(c.barclamps) == 0 {
 		return crowbar.Errorf(crowbar.Invalid, "no barclamp.yaml was found beside the program or in /usr/share/kubeclamp: give --barclamp FILE")
+	}
+	if c.keepRuns < 1 || c.keepFor < 0 {
+		return crowbar.Errorf(crowbar.Invalid, "--keep-runs %d, --keep-runs-for %s: keep at least 1 run, and no time below 0", c.keepRuns, c.keepFor)
 	}
 	if c.parallel < 1 {
 		return crowbar.Errorf(crowbar.Invalid, "--parallel %d: at least 1", c.parallel)

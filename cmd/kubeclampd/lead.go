@@ -8,7 +8,7 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
 )
 
-// leader does what one daemon does for all: it takes back the runs of those that are gone.
+// leader does what one daemon does for all: it takes back the runs of those that are gone, and drops old records of runs.
 type leader struct {
 	st  *state
 	eng *engine.Engine
@@ -24,6 +24,8 @@ func lead(ctx context.Context, c *config, st *state, eng *engine.Engine) error {
 // run looks for runs without a daemon whenever daemons have come or gone, and every now and then.
 func (l *leader) run(ctx context.Context) error {
 	var seen []string
+	trim := time.NewTicker(time.Hour)
+	defer trim.Stop()
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
 	watch := l.eng.Watch(ctx)
@@ -40,6 +42,10 @@ func (l *leader) run(ctx context.Context) error {
 		case _, open := <-watch:
 			if !open {
 				return ctx.Err()
+			}
+		case <-trim.C:
+			if err := l.eng.Trim(ctx); err != nil && ctx.Err() == nil {
+				l.c.log.Warn("leader", "error", err)
 			}
 		case <-again.C:
 			seen = nil

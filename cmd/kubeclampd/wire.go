@@ -84,7 +84,7 @@ func serve(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	ann := annealer.New(annealer.Config{Engine: eng, Owner: st.me.Owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, Log: c.log,
+	ann := annealer.New(annealer.Config{Engine: eng, Owner: st.me.Owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, KeepLogs: c.keepRuns, Log: c.log,
 		Roles: func(name string) (role.Role, error) { return none.role(ctx, eng.View(), host, name) },
 		Mine:  func(node crowbar.ID) bool { return graph.Share(st.Owners(), node) == st.me.Owner }})
 	return run(ctx, c, st, eng, ann)
@@ -141,7 +141,7 @@ func newEngine(c *config, st *store.Store, owner string) (*engine.Engine, error)
 	if err != nil {
 		return nil, err
 	}
-	return engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Ring: ring, Owner: owner, Log: c.log}), nil
+	return engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Ring: ring, Owner: owner, KeepRuns: c.keepRuns, KeepFor: c.keepFor, Log: c.log}), nil
 }
 
 func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error) {

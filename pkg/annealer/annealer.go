@@ -42,6 +42,7 @@ type Config struct {
 	Owner     string                     // the engine's; says which runs on record are this daemon's
 	Mine      func(node crowbar.ID) bool // whether this daemon starts runs on a node; nil = on all
 	LogDir    string                     // run logs: LogDir/<node-role>/<attempt>.log
+	KeepLogs  int                        // runs of a node-role that keep their log; 0 = 5
 	Parallel  int                        // nodes at once; 0 = 30
 	Timeout   time.Duration              // of one run whose role says nothing; 0 = 10 min
 	Linger    time.Duration              // how long an unused connection stays open; 0 = 60 s
@@ -73,10 +74,13 @@ func New(c Config) *Annealer {
 	if c.Linger == 0 {
 		c.Linger = time.Minute
 	}
+	if c.KeepLogs == 0 {
+		c.KeepLogs = 5
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Annealer{Config: c, conns: newConns(c.Linger), logs: newLogs(c.LogDir), memos: newMemos(), lost: map[crowbar.ID]losses{}}
+	return &Annealer{Config: c, conns: newConns(c.Linger), logs: newLogs(c.LogDir, c.KeepLogs), memos: newMemos(), lost: map[crowbar.ID]losses{}}
 }
 
 // Run starts whatever becomes runnable, at most one run a node, until ctx ends; then it waits for the runs under way, which

@@ -18,12 +18,10 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
 )
 
-// keepLogs is how many runs of a node-role keep their log, as many as the state keeps runs.
-const keepLogs = 5
-
 // logs is the folder of run logs.
 type logs struct {
 	dir  string
+	keep int // runs of a node-role
 	mu   sync.Mutex
 	live map[logName]*runLog // of runs under way
 }
@@ -33,7 +31,7 @@ type logName struct {
 	attempt uint64
 }
 
-func newLogs(dir string) *logs { return &logs{dir: dir, live: map[logName]*runLog{}} }
+func newLogs(dir string, keep int) *logs { return &logs{dir: dir, keep: keep, live: map[logName]*runLog{}} }
 
 func (l *logs) folder(id crowbar.ID) string { return filepath.Join(l.dir, id.String()) }
 
@@ -59,8 +57,8 @@ func (l *logs) open(id crowbar.ID, attempt uint64, out *transcript) (*runLog, er
 	if err := os.MkdirAll(l.folder(id), 0o700); err != nil {
 		return nil, err
 	}
-	if had := l.attempts(id); len(had) >= keepLogs {
-		for _, n := range had[:len(had)-keepLogs+1] {
+	if had := l.attempts(id); len(had) >= l.keep {
+		for _, n := range had[:len(had)-l.keep+1] {
 			_ = os.Remove(l.path(id, n))
 			// gofail: var oldLogRemoved struct{}
 		}
@@ -196,7 +194,7 @@ func (a *Annealer) Follow(ctx context.Context, id crowbar.ID, attempt uint64, fo
 	a.logs.mu.Unlock()
 	f, err := os.Open(a.logs.path(id, attempt))
 	if errors.Is(err, fs.ErrNotExist) {
-		return crowbar.Errorf(crowbar.NotFound, "node-role %d has no log of attempt %d: the last %d runs have one", id, attempt, keepLogs)
+		return crowbar.Errorf(crowbar.NotFound, "node-role %d has no log of attempt %d: the last %d runs have one", id, attempt, a.logs.keep)
 	}
 	if err != nil {
 		return err

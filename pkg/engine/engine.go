@@ -36,6 +36,9 @@ type Config struct {
 	Owner string           // this instance of the daemon; the same name is never used twice
 	Now   func() time.Time // nil = time.Now
 	Log   *slog.Logger     // nil = silent
+	// KeepRuns is how many runs of a node-role stay on record; 0 = 5. KeepFor is how long, but for its last one; 0 = for ever.
+	KeepRuns int
+	KeepFor  time.Duration
 }
 
 // Engine changes the state. All methods are safe for concurrent use.
@@ -54,6 +57,9 @@ func New(c Config) *Engine {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.KeepRuns == 0 {
+		c.KeepRuns = 5
 	}
 	return &Engine{Config: c, turn: make(chan struct{}, 1)}
 }

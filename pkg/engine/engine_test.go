@@ -344,7 +344,7 @@ func TestRunsAreKeptShort(t *testing.T) {
 			n++
 		}
 	}
-	if n != keepRuns {
+	if n != w.KeepRuns {
 		t.Errorf("%d runs", n)
 	}
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/graph"
 )
 
-// keepRuns is how many runs of a node-role stay on record.
-const keepRuns = 5
-
 // Begin starts a run: attribs are frozen, what the host computes is made, the attempt number grows and the node-role is
 // in transition, all in one commit before anything is touched. Where the attribs cannot be had, the node-role goes to
 // error with the reason, which is also the answer.
@@ -37,7 +34,7 @@ func (e *Engine) Begin(ctx context.Context, id crowbar.ID) (*crowbar.Work, error
 			return err
 		}
 		*d = begun
-		return finish(d, id, d.s.NodeRole(id).Attempt, crowbar.Outcome{Failure: broken.Error(), Status: oneLine(broken.Error())})
+		return e.ended(d, id, d.s.NodeRole(id).Attempt, crowbar.Outcome{Failure: broken.Error(), Status: oneLine(broken.Error())})
 	})
 	if err != nil {
 		return nil, err
@@ -149,11 +146,11 @@ func (e *Engine) Finish(ctx context.Context, id crowbar.ID, attempt uint64, o cr
 		if err != nil {
 			return err
 		}
-		return finish(d, id, attempt, o)
+		return e.ended(d, id, attempt, o)
 	})
 }
 
-func finish(d *draft, id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
+func (e *Engine) ended(d *draft, id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
 	node := d.s.NodeRole(id).Node
 	if err := d.add(graph.Finish(d.s, id, attempt, o)); err != nil {
 		return err
@@ -168,7 +165,7 @@ func finish(d *draft, id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
 	}
 	slices.SortFunc(runs, func(a, b *crowbar.Run) int { return int(a.ID) - int(b.ID) })
 	for i, r := range runs {
-		if gone || i < len(runs)-keepRuns {
+		if gone || i < len(runs)-e.KeepRuns {
 			d.drop(r)
 		}
 	}
