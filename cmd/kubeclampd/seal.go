@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/engine"
 	"github.com/kubeclamp/kubeclamp/pkg/pki"
 )
 
@@ -28,7 +29,8 @@ func openRing(c *config, s *crowbar.Snapshot) (*pki.Ring, error) {
 	if file == "" {
 		file = filepath.Join(c.dataDir, "key")
 	}
-	ring, err := pki.OpenRing(file, s.Count(crowbar.KindSecret) == 0)
+	nothing := len(engine.SealedBy(s, func([]byte) string { return "" })) == 0
+	ring, err := pki.OpenRing(file, nothing)
 	if err != nil {
 		return nil, fmt.Errorf("sealing keys: %w", err)
 	}

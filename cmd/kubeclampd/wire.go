@@ -141,7 +141,8 @@ func newEngine(c *config, st *store.Store, owner string) (*engine.Engine, error)
 	if err != nil {
 		return nil, err
 	}
-	return engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Ring: ring, Owner: owner, KeepRuns: c.keepRuns, KeepFor: c.keepFor, Log: c.log}), nil
+	eng := engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Ring: ring, Owner: owner, KeepRuns: c.keepRuns, KeepFor: c.keepFor, Log: c.log})
+	return eng, eng.CheckSeals()
 }
 
 func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error) {
