@@ -132,7 +132,9 @@ type Node struct {
 	Hint        Data     `json:"hint,omitempty"`
 	Notes       Data     `json:"notes,omitempty"`
 	Groups      []ID     `json:"groups,omitempty"`
-	Removing    bool     `json:"removing,omitempty"` // being deleted: goes when its last node-role is gone
+	Target      ID       `json:"target_role_id,omitempty"` // only this role, and what it needs here, runs; 0 = all
+	Warnings    []string `json:"warnings,omitempty"`       // roles that should have come to it by themselves, and why they did not
+	Removing    bool     `json:"removing,omitempty"`       // being deleted: goes when its last node-role is gone
 	Stamps
 }
 

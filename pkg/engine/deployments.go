@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/graph"
@@ -141,17 +142,36 @@ func commit(d *draft, id crowbar.ID) error {
 	return d.add(graph.Commit(d.s, id))
 }
 
-// bindFlagged binds the roles that come to a node by themselves.
+// bindFlagged binds the roles that come to a node by themselves. One that cannot be beside what is there does not come: the
+// node says so among its warnings, and everything else goes on.
 func bindFlagged(d *draft, n *crowbar.Node, which func(crowbar.Flags) bool) error {
+	var warnings []string
 	for r := range d.s.Roles() {
-		if !which(r.Flags) || d.s.NodeRoleOn(n.ID, r.ID) != nil {
+		if !which(r.Flags) || d.s.NodeRoleOn(n.ID, r.ID) != nil || provided(d.s, n, r) {
 			continue
 		}
-		if err := d.add(graph.Bind(d.s, graph.Binding{Role: r.ID, Node: n.ID, Deployment: n.Deployment})); err != nil {
+		err := d.add(graph.Bind(d.s, graph.Binding{Role: r.ID, Node: n.ID, Deployment: n.Deployment}))
+		switch {
+		case crowbar.KindOf(err) == crowbar.Conflict:
+			warnings = append(warnings, fmt.Sprintf("role %q did not come to it: %v", r.Name, err))
+		case err != nil:
 			return err
 		}
 	}
+	if now := d.s.Node(n.ID); !slices.Equal(now.Warnings, warnings) {
+		now = clone(now)
+		now.Warnings = warnings
+		d.put(now)
+	}
 	return nil
+}
+
+// provided says that another role on the node stands for this one.
+func provided(s *crowbar.Snapshot, n *crowbar.Node, r *crowbar.Role) bool {
+	return slices.ContainsFunc(s.NodeRolesOn(n.ID), func(nr *crowbar.NodeRole) bool {
+		other := s.Role(nr.Role)
+		return other != nil && slices.Contains(other.Provides, r.Name)
+	})
 }
 
 // Propose takes a deployment out of annealing, to be edited. What runs goes on to its end.

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,6 +52,9 @@ func addressed(n crowbar.Node) error {
 	return nil
 }
 
+// bootEnvs is what a node can boot into: its disk, discovery, or the installer of an operating system.
+var bootEnvs = regexp.MustCompile(`^(local|sledgehammer|unknown|[a-zA-Z0-9][-._a-zA-Z0-9]*-install)$`)
+
 // checkNode says whether the draft can hold this node, beside all others.
 func checkNode(d *draft, n *crowbar.Node) error {
 	if err := hostName(n.Name); err != nil {
@@ -65,6 +69,9 @@ func checkNode(d *draft, n *crowbar.Node) error {
 			return crowbar.Errorf(crowbar.Invalid, "address %q: want the one IP address by which other nodes reach it", n.Address)
 		}
 		n.Address = a.Unmap().String()
+	}
+	if n.BootEnv != "" && !bootEnvs.MatchString(n.BootEnv) {
+		return crowbar.Errorf(crowbar.Invalid, "bootenv %q: there are local, sledgehammer, unknown, and NAME-install", n.BootEnv)
 	}
 	if n.SSH.Port < 0 || n.SSH.Port > 65535 {
 		return crowbar.Errorf(crowbar.Invalid, "ssh port %d: want 1 to 65535, or 0 for 22", n.SSH.Port)

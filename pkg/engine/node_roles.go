@@ -51,6 +51,11 @@ func bind(d *draft, role, node, deployment crowbar.ID) (*crowbar.NodeRole, error
 	if r.Flags.Service {
 		on = dep.Phantom
 	}
+	if t := d.s.Node(on).Target; t != 0 { // what has just come waits as well
+		if err := d.add(graph.Target(d.s, on, t)); err != nil {
+			return nil, err
+		}
+	}
 	made := d.s.NodeRoleOn(on, role)
 	if made == nil {
 		return nil, crowbar.Errorf(crowbar.Internal, "role %q is not on node %d after it was bound", r.Name, on)

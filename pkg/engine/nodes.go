@@ -66,8 +66,8 @@ func updateNode(d *draft, id crowbar.ID, edit func(*crowbar.Node) error) error {
 	if err := edit(n); err != nil {
 		return err
 	}
-	alive := n.Alive
-	n.ID, n.System, n.Stamps, n.Alive, n.Removing = was.ID, was.System, was.Stamps, was.Alive, was.Removing
+	alive, target := n.Alive, n.Target
+	n.ID, n.System, n.Admin, n.Stamps, n.Alive, n.Removing, n.Target = was.ID, was.System, was.Admin, was.Stamps, was.Alive, was.Removing, was.Target
 	if !n.System {
 		if err := checkNode(d, n); err != nil {
 			return err
@@ -76,13 +76,29 @@ func updateNode(d *draft, id crowbar.ID, edit func(*crowbar.Node) error) error {
 	if n.Name != was.Name && slices.ContainsFunc(d.s.NodeRolesOn(id), func(nr *crowbar.NodeRole) bool { return nr.RunCount > 0 }) {
 		return crowbar.Errorf(crowbar.Conflict, "roles are applied to it under its name %q: unbind them first, its name is in certificates and cluster members", was.Name)
 	}
-	if alive != was.Alive || !same(was, n) {
+	if alive != was.Alive || target != was.Target || !same(was, n) {
 		d.grouped(n)
 	}
 	d.put(n)
 	d.hammered(n)
+	return follow(d, was, n, alive, target)
+}
+
+// follow is what else changes with a node: what was proposed on it moves with it, a target lets only some of its roles run,
+// and what is on it waits while it does not answer.
+func follow(d *draft, was, n *crowbar.Node, alive bool, target crowbar.ID) error {
+	if n.Deployment != was.Deployment {
+		if err := d.add(graph.Move(d.s, n.ID, was.Deployment, n.Deployment)); err != nil {
+			return err
+		}
+	}
+	if target != was.Target {
+		if err := d.add(graph.Target(d.s, n.ID, target)); err != nil {
+			return err
+		}
+	}
 	if alive != was.Alive {
-		return d.add(graph.Alive(d.s, id, alive))
+		return d.add(graph.Alive(d.s, n.ID, alive))
 	}
 	return nil
 }
@@ -128,6 +144,9 @@ func deleteNode(d *draft, id crowbar.ID, force bool) error {
 	if force {
 		return forget(d, n)
 	}
+	if n.Admin && !otherAdmin(d.s, id) {
+		return crowbar.Errorf(crowbar.Conflict, "it is the last admin node: make another one first, or forget it with `kubeclamp nodes forget`")
+	}
 	bound := d.s.NodeRolesOn(id)
 	slices.Reverse(bound)
 	for _, nr := range bound {
@@ -151,6 +170,15 @@ func deleteNode(d *draft, id crowbar.ID, force bool) error {
 	}
 	dropNode(d, n)
 	return nil
+}
+
+func otherAdmin(s *crowbar.Snapshot, id crowbar.ID) bool {
+	for o := range s.Nodes() {
+		if o.Admin && o.ID != id && !o.Removing {
+			return true
+		}
+	}
+	return false
 }
 
 func forget(d *draft, n *crowbar.Node) error {

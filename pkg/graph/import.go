@@ -14,7 +14,7 @@ import (
 // already keeps its id; what the barclamp no longer has is dropped, unless it is bound. The same catalog again changes
 // nothing. An error is of the kind of its first line, and names everything that is wrong.
 func Import(s *crowbar.Snapshot, c *crowbar.Catalog) ([]crowbar.Change, error) {
-	d := &importer{draft: drafted(s), c: c}
+	d := &importer{draft: drafted(s), was: s, c: c}
 	d.importBarclamp()
 	d.importJigs()
 	d.importHammers()
@@ -25,6 +25,9 @@ func Import(s *crowbar.Snapshot, c *crowbar.Catalog) ([]crowbar.Change, error) {
 	if len(d.wrong) == 0 {
 		d.cohorts()
 	}
+	if len(d.wrong) == 0 {
+		d.relink()
+	}
 	if len(d.wrong) > 0 {
 		return nil, crowbar.Errorf(d.kind, "%s", strings.Join(d.wrong, "\n"))
 	}
@@ -34,6 +37,7 @@ func Import(s *crowbar.Snapshot, c *crowbar.Catalog) ([]crowbar.Change, error) {
 // importer is a draft that a catalog is taken into, and what is wrong with that.
 type importer struct {
 	*draft
+	was   *crowbar.Snapshot // before
 	c     *crowbar.Catalog
 	id    crowbar.ID // of the barclamp
 	kind  crowbar.ErrorKind
