@@ -21,9 +21,21 @@ func (a *app) applyCommand() *cobra.Command {
 	var file string
 	var wait, dry, force bool
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "apply -f cluster.yaml", Short: "Declare a cluster and converge it", Args: cobra.NoArgs,
-		Long: "Make the deployment what the file says: nodes, attribs, and which roles are on which node; commit it, and watch it converge.\nThe whole file is checked first: one mistake anywhere, and nothing is changed.",
-		RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: "apply {-f cluster.yaml | PLAN}", Short: "Declare a cluster and converge it, or carry out a plan", Args: cobra.MaximumNArgs(1),
+		Long: `Make the deployment what the file says: nodes, attribs, and which roles are on which node; commit it, and watch it converge.
+The whole file is checked first: one mistake anywhere, and nothing is changed.
+
+With the file of a plan ('kubeclamp plan --out PLAN'), do what the plan says and nothing else. Where the plan would be another
+one by now, it is refused, and it is said what moved. -f is needed beside it only where the document has secrets.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && (dry || force):
+				return usage("a plan says itself what is done: --dry-run and --force are for 'kubeclamp plan'")
+			case len(args) == 1:
+				return a.carryOut(cmd, args[0], file, wait, timeout)
+			case file == "":
+				return usage("what is to be applied? give the file of a cluster with -f, or the file of a plan")
+			}
 			c, doc, err := a.document(file, cmd.InOrStdin())
 			if err != nil {
 				return err
@@ -45,79 +57,10 @@ func (a *app) applyCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&file, "file", "f", "", "the document; - is standard input")
 	f.BoolVar(&wait, "wait", true, "watch until the deployment is at rest")
-	f.BoolVar(&dry, "dry-run", false, "check everything, change nothing")
+	f.BoolVar(&dry, "dry-run", false, "check the document, change nothing; for what would be done see 'kubeclamp plan'")
 	f.BoolVar(&force, "force", false, "run every role in full, also where nothing has changed since its last run")
 	f.DurationVar(&timeout, "timeout", time.Hour, "give up watching after this long")
-	_ = cmd.MarkFlagRequired("file")
 	return cmd
-}
-
-func (a *app) planCommand() *cobra.Command {
-	var file string
-	var rerun, detailed bool
-	cmd := &cobra.Command{Use: "plan [-f cluster.yaml]", Short: "What would be run, where, why and how long; nothing is changed", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			steps, err := a.plan(cmd, file, rerun)
-			if err != nil {
-				return err
-			}
-			if err := a.printPlan(cmd, steps); err != nil {
-				return err
-			}
-			if detailed && len(steps) > 0 {
-				return &exitError{exitDifferences, fmt.Errorf("there is something to do")}
-			}
-			return nil
-		}}
-	f := cmd.Flags()
-	f.StringVarP(&file, "file", "f", "", "plan applying this document; without it, what is left to do now")
-	f.BoolVar(&rerun, "rerun", false, "plan a rerun of everything (kubeclamp converge)")
-	f.BoolVar(&detailed, "detailed-exitcode", false, "end with 2 when there is something to do")
-	return cmd
-}
-
-func (a *app) plan(cmd *cobra.Command, file string, rerun bool) ([]crowbar.Step, error) {
-	if file == "" {
-		var steps []crowbar.Step
-		err := a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) (err error) {
-			steps, err = c.Plan(cmd.Context(), d, rerun)
-			return err
-		})(cmd, nil)
-		return steps, err
-	}
-	c, doc, err := a.document(file, cmd.InOrStdin())
-	if err != nil {
-		return nil, err
-	}
-	steps, err := c.PlanCluster(cmd.Context(), doc.cluster)
-	return steps, doc.locate(err)
-}
-
-func (a *app) printPlan(cmd *cobra.Command, steps []crowbar.Step) error {
-	rows := make([][]string, 0, len(steps))
-	nodes := map[string]bool{}
-	for i, s := range steps {
-		expected := "unknown"
-		if s.Expected > 0 {
-			expected = "about " + time.Duration(s.Expected).Round(100*time.Millisecond).String()
-		}
-		rows = append(rows, []string{strconv.Itoa(i + 1), s.Do, s.Node + "/" + s.Role, s.Why, expected})
-		nodes[s.Node] = true
-	}
-	if a.output == "name" {
-		for i := range rows {
-			rows[i] = []string{rows[i][2]}
-		}
-	}
-	if len(steps) == 0 && a.output == "table" {
-		cmd.Println("nothing to do")
-		return nil
-	}
-	if err := a.print(cmd.OutOrStdout(), steps, "#\tDO\tNODE/ROLE\tWHY\tEXPECTED", rows); err != nil || a.output != "table" {
-		return err
-	}
-	cmd.Printf("%d runs on %d nodes\n", len(steps), len(nodes))
-	return nil
 }
 
 // document is a cluster.yaml with the places of its values, so that a complaint can say file and line.

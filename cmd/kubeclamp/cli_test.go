@@ -72,13 +72,13 @@ func TestExitCodes(t *testing.T) {
 	deployments := always(200, []crowbar.Deployment{{Name: "system", System: true}, {Name: "k8s"}})
 	failed := statusOf(crowbar.Active, crowbar.Error, crowbar.Blocked)
 	failed.NodeRoles[1].Failure = "disk full"
-	step := []crowbar.Step{{Node: "n1", Role: "etcd", Do: "apply", Why: "never applied"}}
+	plan := crowbar.Plan{Format: 1, Outlook: crowbar.WillChange, Steps: []crowbar.Step{{Node: "n1", Role: "etcd", Do: "apply", Why: "never applied"}}}
 	daemon(t, map[string]func() (int, any){
 		"GET /api/v2/deployments":                  deployments,
 		"GET /api/v2/nodes/n9":                     always(404, map[string]any{"message": "Could not find node with id n9."}),
 		"POST /api/v2/node_roles":                  always(409, map[string]any{"message": "conflicts"}),
-		"GET /api/v2/deployments/k8s/plan":         always(200, step),
-		"GET /api/v2/deployments/done/plan":        always(200, []crowbar.Step{}),
+		"GET /api/v2/deployments/k8s/plan":         always(200, plan),
+		"GET /api/v2/deployments/done/plan":        always(200, crowbar.Plan{Format: 1, Outlook: crowbar.WillNot}),
 		"PUT /api/v2/deployments/bad/rerun":        always(200, nil),
 		"GET /api/v2/deployments/bad/status":       always(200, failed),
 		"PUT /api/v2/deployments/slow/rerun":       always(200, nil),

@@ -48,11 +48,15 @@ func (a *app) commitCommand() *cobra.Command {
 func (a *app) convergeCommand() *cobra.Command {
 	var timeout time.Duration
 	var wait, force bool
+	var plan string
 	cmd := &cobra.Command{Use: "converge [DEPLOYMENT]", Short: "Rerun the role graph and watch until it is at rest", Args: cobra.MaximumNArgs(1),
 		Long: "Rerun every role on every node, in order. Roles find out what is to be done; where nothing changed, nothing is touched.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				a.deployment = args[0]
+			}
+			if plan != "" {
+				return a.carryOut(cmd, plan, "", true, timeout)
 			}
 			return a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) error {
 				start := time.Now()
@@ -67,6 +71,7 @@ func (a *app) convergeCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Hour, "give up watching after this long")
 	cmd.Flags().BoolVar(&wait, "wait-only", false, "only watch; rerun nothing")
 	cmd.Flags().BoolVar(&force, "force", false, "run every role in full, also where nothing has changed since its last run")
-	cmd.MarkFlagsMutuallyExclusive("wait-only", "force")
+	cmd.Flags().StringVar(&plan, "plan", "", "carry out this plan (kubeclamp plan --rerun --out FILE), and nothing else")
+	cmd.MarkFlagsMutuallyExclusive("wait-only", "force", "plan")
 	return cmd
 }

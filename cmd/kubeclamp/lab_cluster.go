@@ -51,15 +51,15 @@ func (a *app) labConverge(cmd *cobra.Command, c *client.Client, doc crowbar.Clus
 	if err := writeDocument(d.document(), doc); err != nil {
 		return err
 	}
-	steps, err := c.PlanCluster(cmd.Context(), doc)
+	plan, err := c.Plan(cmd.Context(), crowbar.PlanFor{Deployment: doc.Deployment, Document: &doc}, false)
 	if err != nil {
 		return err
 	}
-	if len(steps) > 0 {
-		if err := a.printPlan(cmd, steps); err != nil {
+	if len(plan.Steps) > 0 {
+		if err := a.printPlan(cmd, plan); err != nil {
 			return err
 		}
-		b, err := json.Marshal(steps)
+		b, err := json.Marshal(plan)
 		if err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ import (
 const (
 	exitDone        = 0
 	exitFailed      = 1
-	exitDifferences = 2 // plan --detailed-exitcode: there is something to do
+	exitDifferences = 2 // drift; plan --detailed-exitcode: there is something to do
 	exitInvalid     = 3
 	exitNotFound    = 4 // or conflict
 	exitTimeout     = 5
@@ -113,12 +113,13 @@ func newRoot() *cobra.Command {
 
   kubeclamp plan -f cluster.yaml     what would be done, where, how long
   kubeclamp apply -f cluster.yaml    declare a cluster and converge it
+  kubeclamp drift                    what was changed by hand since
   kubeclamp status                   what every role on every node does now
   kubeclamp why n2/k8s-minion        why something waits
   kubeclamp kubeconfig               the administrator's kubeconfig
   kubeclamp lab up                   a whole cluster on this one machine, to try it
 
-Exit codes: 0 done, 1 failed, 2 there are differences (plan --detailed-exitcode), 3 not valid, 4 not found or conflict,
+Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-exitcode), 3 not valid, 4 not found or conflict,
 5 the wait ran out, 6 came to rest with node-roles in error, 130 interrupted.`,
 	}
 	a := &app{}
@@ -132,7 +133,7 @@ Exit codes: 0 done, 1 failed, 2 there are differences (plan --detailed-exitcode)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return crowbar.Errorf(crowbar.Invalid, "%w", err) })
 	root.AddCommand(a.nodesCommand(), a.daemonsCommand(), a.deploymentsCommand(), a.nodeRolesCommand(), a.objectsCommand("roles", crowbar.KindRole),
 		a.objectsCommand("attribs", crowbar.KindAttrib), a.objectsCommand("barclamps", crowbar.KindBarclamp), a.objectsCommand("runs", crowbar.KindRun),
-		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(),
+		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
 		a.statusCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), versionCommand(), newLabCommand(a))
 	return root
 }

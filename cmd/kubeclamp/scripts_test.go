@@ -46,12 +46,15 @@ func TestMain(m *testing.M) {
 //	fail NODE/ROLE TEXT       but for this one, which fails
 //	hold NODE/ROLE            or this one, which never ends
 //	mend NODE/ROLE            ends well again
+//	bend NODE/ROLE FILE       somebody changes a file of the role by hand
+//	darken NODE               the node does not answer dry runs any more
 //	json FILE                 wants that the file is one JSON document
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "interrupt": interrupt, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
 			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "json": isJSON,
+			"bend": onRehearsal((*rehearsal).bend), "darken": onRehearsal((*rehearsal).darken),
 		}})
 }
 
@@ -71,7 +74,7 @@ func setup(env *testscript.Env) error {
 
 // rehearse starts a daemon without nodes and writes the administrator's file.
 func rehearse(file string) (*rehearsal, func(), error) {
-	r := &rehearsal{said: map[string]string{}, held: map[string]bool{}, watched: make(chan struct{})}
+	r := &rehearsal{said: map[string]string{}, held: map[string]bool{}, bent: map[string]string{}, dark: map[string]bool{}, watched: make(chan struct{})}
 	p, err := pki.New(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		return nil, nil, err
@@ -84,12 +87,12 @@ func rehearse(file string) (*rehearsal, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "rehearsal"})
+	r.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "rehearsal", Mac: p.Ring.Mac})
 	if err := r.engine.Import(context.Background(), cat); err != nil {
 		return nil, nil, err
 	}
 	const token = "0123456789abcdef"
-	answer := api.New(api.Config{Engine: r.engine, Logs: r, Token: token, Log: slog.New(slog.DiscardHandler)})
+	answer := api.New(api.Config{Engine: r.engine, Logs: r, Ask: r.ask, Token: token, Log: slog.New(slog.DiscardHandler)})
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Query().Has("after") {
 			select {
@@ -122,6 +125,8 @@ type rehearsal struct {
 	mu   sync.Mutex
 	said map[string]string // node/role -> failure
 	held map[string]bool
+	bent map[string]string // node/role -> file that was changed by hand
+	dark map[string]bool   // nodes that do not answer
 }
 
 func (*rehearsal) home() string { return filepath.Join("..", "..") }
@@ -172,13 +177,58 @@ func (r *rehearsal) run(next []*crowbar.NodeRole) bool {
 		if held {
 			continue
 		}
-		out := crowbar.Outcome{Failure: failure}
-		if !work.Again && failure == "" {
-			out.Changes = []string{"create file /etc/" + work.Role.Name}
+		out := crowbar.Outcome{Failure: failure, Given: fmt.Sprint(work.Attribs)}
+		if failure == "" {
+			for _, d := range r.differences(work) {
+				out.Changes = append(out.Changes, d.String())
+			}
+			r.mu.Lock()
+			delete(r.bent, key)
+			r.mu.Unlock()
 		}
 		ended = r.engine.Finish(r.ctx, nr.ID, work.Attempt, out) == nil || ended
 	}
 	return ended
+}
+
+// differences is what a run would change: at its first time it makes a file, later it mends what was changed by hand.
+func (r *rehearsal) differences(work *crowbar.Work) []crowbar.Difference {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch file, bent := r.bent[work.Node.Short()+"/"+work.Role.Name]; {
+	case !work.Again:
+		return []crowbar.Difference{{What: "file", Name: "/etc/" + work.Role.Name, Do: "create"}}
+	case bent:
+		return []crowbar.Difference{{What: "file", Name: file, Do: "change", Diff: "content"}}
+	}
+	return nil
+}
+
+func (r *rehearsal) ask(_ context.Context, asked []crowbar.DryRun) []crowbar.Answer {
+	out := make([]crowbar.Answer, len(asked))
+	for i, q := range asked {
+		r.mu.Lock()
+		dark := r.dark[q.Work.Node.Short()]
+		r.mu.Unlock()
+		if dark {
+			out[i].Failure = "reach node " + q.Work.Node.Short() + ": no answer in 10s"
+			continue
+		}
+		out[i].Differences = r.differences(q.Work)
+	}
+	return out
+}
+
+func (r *rehearsal) bend(_ *testscript.TestScript, args []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bent[args[0]] = args[1]
+}
+
+func (r *rehearsal) darken(_ *testscript.TestScript, args []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dark[args[0]] = true
 }
 
 func (r *rehearsal) fail(_ *testscript.TestScript, args []string) {

@@ -92,7 +92,7 @@ func resting(s crowbar.Status) bool {
 		}
 	}
 	for _, nr := range s.NodeRoles {
-		if nr.State == crowbar.Todo && !stuck[nr.Node] && !s.Paused && s.State != "proposed" && !held(s, nr) {
+		if nr.State == crowbar.Todo && !nr.Held && !stuck[nr.Node] && !s.Paused && s.State != "proposed" && !held(s, nr) {
 			return false
 		}
 	}
@@ -119,10 +119,13 @@ func conclude(cmd *cobra.Command, c *client.Client, s crowbar.Status, start time
 	var bad []string
 	idle := 0
 	for _, nr := range s.NodeRoles {
-		switch nr.State {
-		case crowbar.Error:
+		switch {
+		case nr.Held:
+			cmd.PrintErrf("%s %s/%s: not in the plan: %s\n", nr.State.Mark(), nr.Node, nr.Role, nr.Why)
+			idle++
+		case nr.State == crowbar.Error:
 			bad = append(bad, fmt.Sprintf("%s/%s: %s", nr.Node, nr.Role, nr.Failure))
-		case crowbar.Active:
+		case nr.State == crowbar.Active:
 			idle++
 		}
 	}
@@ -162,12 +165,25 @@ func summarise(w io.Writer, s crowbar.Status, rep crowbar.Report, wall time.Dura
 		} else {
 			fmt.Fprintf(w, "%s: %d of %d runs made changes\n", n, changed[n], ran[n])
 		}
+		mended(w, n, rep.Runs)
 	}
 	if total == 0 {
 		_, err := fmt.Fprintf(w, "deployment %s: nothing to do; %d runs in %s\n", s.Deployment, len(rep.Runs), wall.Round(10*time.Millisecond))
 		return err
 	}
 	return printReport(w, s.Deployment, rep)
+}
+
+// mended names what was changed by hand on a node, and is as it was again.
+func mended(w io.Writer, node string, runs []crowbar.RunReport) {
+	for _, r := range runs {
+		if r.Node != node || !r.Mended {
+			continue
+		}
+		for _, c := range r.Changes {
+			fmt.Fprintf(w, "  mended: %s: %s: it was changed by hand\n", r.Role, c)
+		}
+	}
 }
 
 func printReport(w io.Writer, deployment string, rep crowbar.Report) error {

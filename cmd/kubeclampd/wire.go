@@ -99,7 +99,7 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}
 	far := &logs{near: ann, st: st}
-	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Daemons: st.Daemons, Log: c.log}, &far.conf)
+	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Daemons: st.Daemons, Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,8 @@ func newEngine(c *config, st *store.Store, owner string) (*engine.Engine, error)
 	if err != nil {
 		return nil, err
 	}
-	eng := engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Ring: ring, Owner: owner, KeepRuns: c.keepRuns, KeepFor: c.keepFor, Log: c.log})
+	eng := engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Ring: ring, Owner: owner, Mac: ring.Mac, Parallel: c.parallel,
+		KeepRuns: c.keepRuns, KeepFor: c.keepFor, Log: c.log})
 	return eng, eng.CheckSeals()
 }
 

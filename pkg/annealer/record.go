@@ -18,9 +18,10 @@ import (
 // recorder is a role's connection: everything that goes over it is written to the run log, and it is fenced before it can
 // change anything.
 type recorder struct {
-	log   *runLog
-	fence *fence
-	seen  witness
+	log     *runLog
+	fence   *fence
+	seen    witness
+	version string // of the role's code
 
 	mu     sync.Mutex
 	conn   jig.Conn

@@ -138,7 +138,11 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 		return a.judge(ctx, w, rec.broken(), err)
 	}
 	a.forgive(w.NodeRole.ID)
-	return wellDone(w, res)
+	o = wellDone(w, res)
+	if fence != nil {
+		o.Given = inputs(w, rec.version, rec.seen.looked())
+	}
+	return o
 }
 
 // call has the role do the run over a connection to the node.
@@ -152,7 +156,7 @@ func (a *Annealer) call(ctx context.Context, w *crowbar.Work, name string, j jig
 		return role.Result{}, err
 	}
 	// gofail: var reached struct{}
-	rec.conn, rec.redial = dialled.conn, dialled.redial
+	rec.conn, rec.redial, rec.version = dialled.conn, dialled.redial, r.Describe().Version
 	status := newStatus(ctx, a.Engine, w.NodeRole.ID)
 	res, err := apply(ctx, r, a.target(w, node, rec, status), w.Remove, rec)
 	// gofail: var applied struct{}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/engine"
 )
 
 // Engine is what the API needs of the engine.
@@ -39,8 +40,9 @@ type Engine interface {
 	Attrib(k crowbar.Kind, id crowbar.ID, attrib string) (any, error)
 	Apply(ctx context.Context, c crowbar.Cluster, dry bool) error
 	ApplyForced(ctx context.Context, c crowbar.Cluster) error
-	Plan(deployment crowbar.ID, rerun bool) ([]crowbar.Step, error)
-	PlanCluster(c crowbar.Cluster) ([]crowbar.Step, error)
+	Foresee(ctx context.Context, want crowbar.PlanFor, ask engine.Asker) (*crowbar.Plan, error)
+	CarryOut(ctx context.Context, p *crowbar.Plan, document *crowbar.Cluster) error
+	Drift(ctx context.Context, deployment crowbar.ID, ask engine.Asker) (*crowbar.Drift, error)
 	Why(id crowbar.ID) string
 	CommitNode(ctx context.Context, id crowbar.ID) error
 	ProposeNode(ctx context.Context, id crowbar.ID) error
@@ -69,7 +71,8 @@ type Logs interface {
 type Config struct {
 	Engine Engine
 	Logs   Logs
-	Token  string // of the administrator
+	Ask    engine.Asker // does dry runs; nil = there are none
+	Token  string       // of the administrator
 	// Daemons is who works on the state; nil = nobody says.
 	Daemons func() []crowbar.Daemon
 	Users   Users // nil = nobody but the bearer of Token
@@ -131,6 +134,8 @@ func (a *API) route() {
 	a.handle("PUT /api/v2/deployments/{id}/apply", a.apply)
 	a.handle("GET /api/v2/deployments/{id}/plan", a.plan)
 	a.handle("POST /api/v2/deployments/{id}/plan", a.planCluster)
+	a.handle(planPattern, a.carryOut)
+	a.handle("GET /api/v2/deployments/{id}/drift", a.drift)
 	a.handle("GET /api/v2/deployments/{id}/status", a.status)
 	a.handle("GET /api/v2/deployments/{id}/report", a.report)
 	a.raw("POST /api/v2/deployments/{id}/kubeconfig", a.kubeconfig)
@@ -186,7 +191,11 @@ func (a *API) raw(pattern string, h http.HandlerFunc) {
 
 func (a *API) handle(pattern string, h handler) {
 	a.raw(pattern, func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		limit := int64(maxBody)
+		if pattern == planPattern {
+			limit = maxPlan
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		f, v, err := h(r)
 		if err == nil {
 			v, err = only(r, a.shaped(r, v))

@@ -105,24 +105,6 @@ func cluster(r *http.Request) (c crowbar.Cluster, err error) {
 	return c, nil
 }
 
-func (a *API) plan(r *http.Request) (form, any, error) {
-	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)
-	if err != nil {
-		return "", nil, err
-	}
-	steps, err := a.Engine.Plan(id, yes(r, "rerun"))
-	return "deployment.plan", nonNil(steps), err
-}
-
-func (a *API) planCluster(r *http.Request) (form, any, error) {
-	c, err := cluster(r)
-	if err != nil {
-		return "", nil, err
-	}
-	steps, err := a.Engine.PlanCluster(c)
-	return "deployment.plan", nonNil(steps), err
-}
-
 func nonNil[T any](l []T) []T {
 	if l == nil {
 		return []T{}
@@ -205,6 +187,9 @@ func (a *API) statusOf(s *crowbar.Snapshot, d *crowbar.Deployment) crowbar.Statu
 func (a *API) nodeRoleStatus(s *crowbar.Snapshot, nr *crowbar.NodeRole) crowbar.NodeRoleStatus {
 	st := crowbar.NodeRoleStatus{ID: nr.ID, Cohort: nr.Cohort, State: nr.State, Name: nr.State.String(), Status: nr.Status, Failure: nr.Failure,
 		Attempt: nr.Attempt, RunCount: nr.RunCount, Since: nr.Since, Expected: a.Engine.Expected(nr), Removing: nr.Removing}
+	if d := s.Deployment(nr.Deployment); d != nil && d.Plan != nil {
+		st.Held = nr.Plan != d.Plan.Rev && nr.State != crowbar.Active
+	}
 	if n := s.Node(nr.Node); n != nil {
 		st.Node = n.Short()
 	}

@@ -79,6 +79,8 @@ func (w *world) routes() []route {
 	return append(all,
 		route{"GET /api/v2/deployments/{id}/plan", "GET /api/v2/deployments/k8s/plan?rerun=true", "", "deployment.plan"},
 		route{"POST /api/v2/deployments/{id}/plan", "POST /api/v2/deployments/k8s/plan", same, "deployment.plan"},
+		route{"PUT /api/v2/deployments/{id}/plan", "PUT /api/v2/deployments/planned/plan", w.sealed(), "deployment.apply"},
+		route{"GET /api/v2/deployments/{id}/drift", "GET /api/v2/deployments/k8s/drift", "", "deployment.drift"},
 		route{"PUT /api/v2/deployments/{id}/apply", "PUT /api/v2/deployments/k8s/apply", same, "deployment.apply"},
 		route{"GET /api/v2/deployments/{id}/status", "GET /api/v2/deployments/k8s/status", "", "deployment.status"},
 		route{"GET /api/v2/deployments/{id}/report", "GET /api/v2/deployments/k8s/report", "", "deployment.report"},

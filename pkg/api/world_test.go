@@ -46,7 +46,7 @@ func build(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, logs: &fakeLogs{}}
-	w.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "me"})
+	w.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "me", Mac: p.Ring.Mac})
 	text, err := os.ReadFile("../../barclamp.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func build(t *testing.T) *world {
 	if err := w.engine.Import(t.Context(), cat); err != nil {
 		t.Fatal(err)
 	}
-	w.api = api.New(api.Config{Engine: w.engine, Logs: w.logs, Token: token, Log: slog.New(slog.DiscardHandler)})
+	w.api = api.New(api.Config{Engine: w.engine, Logs: w.logs, Ask: w.dryRuns, Token: token, Log: slog.New(slog.DiscardHandler)})
 	srv := httptest.NewUnstartedServer(w.api)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.EnableHTTP2 = true

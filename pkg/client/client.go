@@ -132,16 +132,6 @@ func (c *Client) Rerun(ctx context.Context, deployment string, force bool) error
 	return c.do(ctx, http.MethodPut, p, nil, nil)
 }
 
-// Plan lists what annealing the deployment would run, in order.
-func (c *Client) Plan(ctx context.Context, deployment string, rerun bool) (steps []crowbar.Step, err error) {
-	return steps, c.do(ctx, http.MethodGet, path(crowbar.KindDeployment, deployment)+"/plan?rerun="+strconv.FormatBool(rerun), nil, &steps)
-}
-
-// PlanCluster lists what applying the document would run, and applies nothing.
-func (c *Client) PlanCluster(ctx context.Context, doc crowbar.Cluster) (steps []crowbar.Step, err error) {
-	return steps, c.do(ctx, http.MethodPost, "/api/v2/deployments/"+url.PathEscape(doc.Deployment)+"/plan", doc, &steps)
-}
-
 // Status reads the state of a deployment; with after > 0 it waits (at most 30 s) until there is a revision after that one.
 func (c *Client) Status(ctx context.Context, deployment string, after crowbar.Rev) (s crowbar.Status, err error) {
 	p := path(crowbar.KindDeployment, deployment) + "/status"

@@ -70,8 +70,16 @@ func TestRequests(t *testing.T) {
 		{func() error { return c.ApplyForced(ctx, doc) }, `PUT /api/v2/deployments/a%20b/apply?force=true {"deployment":"a b","nodes":null}`},
 		{func() error { return c.Rerun(ctx, "d", false) }, "PUT /api/v2/deployments/d/rerun"},
 		{func() error { return c.Rerun(ctx, "d", true) }, "PUT /api/v2/deployments/d/rerun?force=true"},
-		{func() error { _, err := c.Plan(ctx, "d", true); return err }, "GET /api/v2/deployments/d/plan?rerun=true"},
-		{func() error { _, err := c.PlanCluster(ctx, doc); return err }, `POST /api/v2/deployments/a%20b/plan {"deployment":"a b","nodes":null}`},
+		{func() error { _, err := c.Plan(ctx, crowbar.PlanFor{Deployment: "d"}, false); return err }, "GET /api/v2/deployments/d/plan"},
+		{func() error {
+			_, err := c.Plan(ctx, crowbar.PlanFor{Deployment: "d", Rerun: true, Force: true, Seal: true}, true)
+			return err
+		}, "GET /api/v2/deployments/d/plan?diff=true&force=true&rerun=true&seal=true"},
+		{func() error {
+			_, err := c.Plan(ctx, crowbar.PlanFor{Deployment: "a b", Document: &doc}, true)
+			return err
+		}, `POST /api/v2/deployments/a%20b/plan?diff=true {"deployment":"a b","nodes":null}`},
+		{func() error { _, err := c.Drift(ctx, "d"); return err }, "GET /api/v2/deployments/d/drift"},
 		{func() error { _, err := c.Status(ctx, "d", 7); return err }, "GET /api/v2/deployments/d/status?after=7"},
 		{func() error { _, err := c.Report(ctx, "d", since); return err }, "GET /api/v2/deployments/d/report?since=2026-01-02T02%3A04%3A05.000000006Z"},
 		{func() error { _, err := c.Why(ctx, "7"); return err }, "GET /api/v2/node_roles/7/why"},

@@ -216,6 +216,7 @@ type NodeRole struct {
 	Stale    bool      `json:"stale,omitempty"`    // what its run was given has changed since: it runs once more
 	Force    bool      `json:"force,omitempty"`    // its next run does everything, also where nothing has changed
 	Plan     Rev       `json:"plan,omitempty"`     // the last plan that foresaw a run of it: PlanHold.Rev
+	Given    string    `json:"given,omitempty"`    // attempt and keyed digest of what the last good run was given
 	Since    time.Time `json:"since"`              // of the present state
 	Stamps
 }
@@ -234,6 +235,8 @@ type Run struct {
 	Remove     bool      `json:"remove,omitempty"`  // it takes the role off the node
 	Owner      string    `json:"owner,omitempty"`   // the daemon instance that did it, and has its log
 	Changes    []string  `json:"changes,omitempty"` // one line each, no secrets
+	// Mended: it was given the same as the good run before it, so that what it changed had been changed by hand.
+	Mended bool `json:"mended,omitempty"`
 }
 
 // Secret is a sealed value of a deployment: an authority, a leaf, a generated key. Only package pki can open it.

@@ -30,6 +30,7 @@ type NodeRoleStatus struct {
 	Since    time.Time `json:"since"`
 	Expected Duration  `json:"expected"` // of one run; 0 = no history
 	Removing bool      `json:"removing,omitempty"`
+	Held     bool      `json:"held,omitempty"` // it is not active, and outside of the plan that its deployment carries out
 }
 
 // RunReport is one run for a reader.
@@ -43,6 +44,7 @@ type RunReport struct {
 	Finished time.Time `json:"finished"`
 	Outcome  string    `json:"outcome"`
 	Changes  []string  `json:"changes,omitempty"`
+	Mended   bool      `json:"mended,omitempty"` // what it changed had been changed by hand
 }
 
 // Report says where the time of a convergence went.

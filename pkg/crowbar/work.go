@@ -65,6 +65,8 @@ type Outcome struct {
 	Status  string // one line
 	Changes []string
 	Wall    Data
+	// Given is a digest of all that the run was given, and of the role's version; "" = not known.
+	Given string
 	// Lost: it did not run to an end (its connection, plugin or daemon went away); it goes back to todo without blame.
 	Lost bool
 }
@@ -75,16 +77,4 @@ type Artifact struct {
 	Version string `json:"version"`
 	SHA256  string `json:"sha256"` // hex
 	Size    int64  `json:"size"`
-}
-
-// Step is one run that a plan foresees.
-type Step struct {
-	NodeRole   ID       `json:"node_role_id"`
-	Node       string   `json:"node"`
-	Role       string   `json:"role"`
-	Deployment string   `json:"deployment"`
-	Do         string   `json:"do"` // "apply" or "remove"
-	Cohort     int      `json:"cohort"`
-	Why        string   `json:"why"`      // "never applied", "attribs changed", "retry after error", "rerun", "unbound"
-	Expected   Duration `json:"expected"` // median of recorded runs; 0 = no history
 }

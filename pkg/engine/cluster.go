@@ -31,15 +31,6 @@ func (e *Engine) Apply(ctx context.Context, c crowbar.Cluster, dry bool) error {
 	return nil
 }
 
-// PlanCluster is what would run after Apply.
-func (e *Engine) PlanCluster(c crowbar.Cluster) ([]crowbar.Step, error) {
-	d := &draft{s: e.View()}
-	if err := e.apply(d, c); err != nil {
-		return nil, fmt.Errorf("plan deployment %q: %w", c.Deployment, err)
-	}
-	return e.plan(d.s, d.s.DeploymentNamed(c.Deployment))
-}
-
 // apply goes through the whole document and says everything that is wrong with it, each with its place in the document.
 func (e *Engine) apply(d *draft, c crowbar.Cluster) error {
 	dep := d.s.DeploymentNamed(c.Deployment)

@@ -32,10 +32,14 @@ type PKI interface {
 type Config struct {
 	Store Store
 	PKI   PKI
-	Ring  Ring             // nil: nobody can have a password, no secret value can be set, and none that is sealed can be used
-	Owner string           // this instance of the daemon; the same name is never used twice
-	Now   func() time.Time // nil = time.Now
-	Log   *slog.Logger     // nil = silent
+	Ring  Ring   // nil: nobody can have a password, no secret value can be set, and none that is sealed can be used
+	Owner string // this instance of the daemon; the same name is never used twice
+	// Mac is a keyed digest, with the same key on all daemons of one state: by it a plan is known again. nil = no plan can be
+	// carried out.
+	Mac      func(text []byte) []byte
+	Parallel int              // nodes that the annealer works on at once, for forecasts; 0 = 30
+	Now      func() time.Time // nil = time.Now
+	Log      *slog.Logger     // nil = silent
 	// KeepRuns is how many runs of a node-role stay on record; 0 = 5. KeepFor is how long, but for its last one; 0 = for ever.
 	KeepRuns int
 	KeepFor  time.Duration

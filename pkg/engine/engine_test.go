@@ -219,7 +219,7 @@ func TestCreateNodeRefuses(t *testing.T) {
 
 func TestApplyAndRun(t *testing.T) {
 	w := build(t)
-	plan, err := w.PlanCluster(two())
+	plan, err := w.planned(two())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestApplyAndRun(t *testing.T) {
 	}
 	rev := w.View().Rev()
 	w.apply(two())
-	if steps, err := w.PlanCluster(two()); err != nil || len(steps) > 0 || w.View().Rev() != rev || len(graph.Runnable(w.View())) > 0 {
+	if steps, err := w.planned(two()); err != nil || len(steps) > 0 || w.View().Rev() != rev || len(graph.Runnable(w.View())) > 0 {
 		t.Errorf("the same again is not nothing: %v %v ", steps, err)
 	}
 	if v, err := w.Attrib(crowbar.KindNodeRole, nr.ID, "db-password"); v != masked || err != nil {
@@ -508,7 +508,7 @@ func TestRealBarclamp(t *testing.T) {
 		}
 		doc.Nodes = append(doc.Nodes, n)
 	}
-	plan, err := w.PlanCluster(doc)
+	plan, err := w.planned(doc)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func (e *Engine) Report(deployment crowbar.ID, since time.Time) (crowbar.Report,
 
 func shown(s *crowbar.Snapshot, r *crowbar.Run) crowbar.RunReport {
 	out := crowbar.RunReport{ID: r.ID, NodeRole: r.NodeRole, Node: fmt.Sprint(r.Node), Role: fmt.Sprint(r.Role), Attempt: r.Attempt,
-		Started: r.Started, Finished: r.Finished, Outcome: r.Outcome, Changes: r.Changes}
+		Started: r.Started, Finished: r.Finished, Outcome: r.Outcome, Changes: r.Changes, Mended: r.Mended}
 	if n := s.Node(r.Node); n != nil {
 		out.Node = n.Short()
 	}

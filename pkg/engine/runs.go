@@ -146,6 +146,7 @@ func (e *Engine) Finish(ctx context.Context, id crowbar.ID, attempt uint64, o cr
 		if err != nil {
 			return err
 		}
+		o.Given = e.closed(o.Given)
 		return e.ended(d, id, attempt, o)
 	})
 }

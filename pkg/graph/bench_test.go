@@ -122,6 +122,21 @@ func BenchmarkPlan(b *testing.B) {
 	})
 }
 
+// BenchmarkForecast: how long that plan takes, and its critical path.
+func BenchmarkForecast(b *testing.B) {
+	every(b, "step", func(b *testing.B, f fleet) (int, func()) {
+		steps, err := graph.Plan(f.s, f.dep)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return len(steps), func() {
+			if _, path := graph.Forecast(f.s, steps, 30); len(path) == 0 {
+				b.Fatal("no path")
+			}
+		}
+	})
+}
+
 // BenchmarkBind: one worker more, with all that comes along.
 func BenchmarkBind(b *testing.B) {
 	every(b, "bind", func(b *testing.B, f fleet) (int, func()) {

@@ -2,6 +2,8 @@ package graph
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
@@ -135,7 +137,7 @@ func (d *draft) closeRun(nr *crowbar.NodeRole, o crowbar.Outcome) bool {
 	case o.Failure != "":
 		c.Outcome = "failed"
 	case len(o.Changes) > 0:
-		c.Outcome = "changed"
+		c.Outcome, c.Mended = "changed", !run.Remove && sameAsLast(nr, o)
 	default:
 		c.Outcome = "unchanged"
 	}
@@ -150,11 +152,28 @@ func (d *draft) applied(was *crowbar.NodeRole, o crowbar.Outcome) {
 	nr := d.edit(was.ID, func(nr *crowbar.NodeRole) {
 		nr.State, nr.Status, nr.Failure, nr.Owner = crowbar.Active, o.Status, "", ""
 		nr.Wall, nr.RunCount, nr.Stale, nr.Force = o.Wall, nr.RunCount+1, false, false
+		switch {
+		case o.Given != "":
+			nr.Given = givenAt(nr.Attempt, o.Given)
+		case len(o.Changes) == 0: // nobody asked the role, since nothing had changed
+			if last, ok := strings.CutPrefix(nr.Given, givenAt(nr.Attempt-1, "")); ok {
+				nr.Given = givenAt(nr.Attempt, last)
+			}
+		}
 	})
 	if was.Stale || d.unfounded(nr) {
 		d.rest(nr.ID)
 	}
 	d.wake(nr.ID, news)
+}
+
+// sameAsLast says that a run was given what the run just before it was given, which ended well.
+func sameAsLast(nr *crowbar.NodeRole, o crowbar.Outcome) bool {
+	return o.Given != "" && nr.Given == givenAt(nr.Attempt-1, o.Given)
+}
+
+func givenAt(attempt uint64, given string) string {
+	return strconv.FormatUint(attempt, 10) + ":" + given
 }
 
 // unfounded says that what a run found out is not worth much: while it ran, its node went away, or a parent that must run

@@ -68,21 +68,7 @@ type Result struct {
 }
 
 // Change is one thing made, or that a dry run would make.
-type Change struct {
-	What string `json:"what"`           // "file", "unit", "package", "sysctl", "artifact", "member"...
-	Name string `json:"name"`           // "/etc/etcd/etcd.env"
-	Do   string `json:"do"`             // "create", "change", "remove", "restart", "start", "install", "join"...
-	Diff string `json:"diff,omitempty"` // short, no secrets
-}
-
-// String is one line.
-func (c Change) String() string {
-	s := c.Do + " " + c.What + " " + c.Name
-	if c.Diff != "" {
-		s += " (" + c.Diff + ")"
-	}
-	return s
-}
+type Change = crowbar.Difference
 
 // Drift is what was changed by hand since the last Apply.
 type Drift struct{ Changes []Change }

@@ -209,7 +209,7 @@ func (s *site) converge(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.must("report", "--since", start.Format(time.RFC3339Nano), "-o", "json")), &rep); err != nil {
 		t.Fatal(err)
 	}
-	var planned []crowbar.Step
+	var planned crowbar.Plan
 	b, err := os.ReadFile(filepath.Join(s.dir, "plan.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +217,7 @@ func (s *site) converge(t *testing.T) {
 	if err := json.Unmarshal(b, &planned); err != nil {
 		t.Fatal(err)
 	}
-	want := pairs(planned, func(x crowbar.Step) string { return x.Node + "/" + x.Role })
+	want := pairs(planned.Steps, func(x crowbar.Step) string { return x.Node + "/" + x.Role })
 	got := pairs(rep.Runs, func(x crowbar.RunReport) string { return x.Node + "/" + x.Role })
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("the plan is not what was run (-plan +run):\n%s", d)

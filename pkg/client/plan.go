@@ -1,0 +1,42 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// Plan foresees what is left to do, everything once more, or applying a document, and changes nothing. With diff the roles
+// are asked what they would change; that takes its time.
+func (c *Client) Plan(ctx context.Context, want crowbar.PlanFor, diff bool) (p crowbar.Plan, err error) {
+	q := url.Values{}
+	for name, on := range map[string]bool{"rerun": want.Rerun, "force": want.Force, "seal": want.Seal, "diff": diff} {
+		if on {
+			q.Set(name, "true")
+		}
+	}
+	at := path(crowbar.KindDeployment, want.Deployment) + "/plan"
+	if len(q) > 0 {
+		at += "?" + q.Encode()
+	}
+	if want.Document == nil {
+		return p, c.do(ctx, http.MethodGet, at, nil, &p)
+	}
+	return p, c.do(ctx, http.MethodPost, at, want.Document, &p)
+}
+
+// CarryOut has done what a plan says, and nothing else. document is needed where the plan was made for one with secrets.
+func (c *Client) CarryOut(ctx context.Context, p crowbar.Plan, document *crowbar.Cluster) error {
+	body := struct {
+		Plan     crowbar.Plan     `json:"plan"`
+		Document *crowbar.Cluster `json:"document,omitempty"`
+	}{p, document}
+	return c.do(ctx, http.MethodPut, path(crowbar.KindDeployment, p.Deployment)+"/plan", body, nil)
+}
+
+// Drift asks what is on the nodes otherwise than as it was applied, and changes nothing.
+func (c *Client) Drift(ctx context.Context, deployment string) (d crowbar.Drift, err error) {
+	return d, c.do(ctx, http.MethodGet, path(crowbar.KindDeployment, deployment)+"/drift", nil, &d)
+}
