@@ -97,14 +97,20 @@ func drawPlan(p crowbar.Plan, c paint) []string {
 		for _, s := range g.steps {
 			x := cells(s)
 			lines = append(lines, strings.TrimRight(fmt.Sprintf("  %s %-*s  %-*s  %-*s  %s", c.mark(markOfStep(s)), wide[0], x[0], wide[1], x[1], wide[2], x[2], spanOf(s)), " "))
-			if s.Reason != "" {
-				lines = append(lines, "      "+s.Reason)
-			}
+			lines = append(lines, inset(s.Reason)...)
 			lines = append(lines, detail(s.Differences, c)...)
 		}
 		lines = append(lines, "")
 	}
 	return append(lines, sums(p)...)
+}
+
+// inset is the lines of a text below a step.
+func inset(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{"      " + strings.ReplaceAll(text, "\n", "\n      ")}
 }
 
 // detail is a line for each difference of a step.
@@ -351,7 +357,7 @@ func drawDrift(d crowbar.Drift, c paint) []string {
 			lines = append(lines, (herd{nodes: []string{node}}).title())
 		}
 		if on.Outlook == crowbar.CannotAsk {
-			lines = append(lines, "  "+c.mark("?")+" "+on.Role+"  cannot be asked: "+on.Reason)
+			lines = append(append(lines, "  "+c.mark("?")+" "+on.Role+"  cannot be asked"), inset(on.Reason)...)
 			continue
 		}
 		l := "  " + c.mark("~") + " " + on.Role + "  " + plural(len(on.Differences), "difference")

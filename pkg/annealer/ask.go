@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"net"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +19,9 @@ import (
 
 // askLimit is how long one dry run may take.
 const askLimit = time.Minute
+
+// askLines is how much of a role's complaint a plan shows.
+const askLines = 20
 
 // Ask has roles say what their runs would change: node by node one after the other, many nodes at once. Neither the state
 // nor a node is changed: a role that writes in a dry run is stopped, and its answer is that. The answers are in the order of
@@ -88,16 +90,24 @@ func (a *Annealer) ask(ctx context.Context, kept *conns, q crowbar.DryRun) (ans 
 	case err != nil && ctx.Err() != nil:
 		ans = crowbar.Answer{Failure: line(context.Cause(ctx).Error())}
 	case err != nil:
-		ans = crowbar.Answer{Failure: line(out.mask(err.Error()))}
+		ans = crowbar.Answer{Failure: clip(strings.TrimSpace(out.mask(err.Error())), askLines)}
 	}
 	return ans, nil
+}
+
+// clip is a text's first lines.
+func clip(text string, most int) string {
+	if l := strings.Split(text, "\n"); len(l) > most {
+		return strings.Join(l[:most], "\n") + "\n[...]"
+	}
+	return text
 }
 
 // rehearse calls the role; a panic is a failure like any other.
 func rehearse(ctx context.Context, r role.Role, on role.Target, check bool) (changes []role.Change, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the role panicked: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("the role panicked: %v", p)
 		}
 	}()
 	if c, ok := r.(role.Checker); ok && check {

@@ -253,7 +253,7 @@ func newRig(t *testing.T, st engine.Store, s *site, owner string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := engine.New(engine.Config{Store: st, PKI: nil, Ring: ring, Owner: owner})
+	e := engine.New(engine.Config{Store: st, PKI: nil, Ring: ring, Owner: owner, Mac: ring.Mac})
 	a := New(Config{Engine: e, Owner: owner, Jigs: map[string]jig.Jig{"ssh": s, "noop": s}, LogDir: t.TempDir(), Parallel: 3,
 		Roles: func(name string) (role.Role, error) {
 			if s.unknown != nil {
