@@ -34,7 +34,9 @@ func findMilestones(ctx context.Context, program string, host *plugin.Host) (*mi
 }
 
 // is says that a role is a milestone.
-func (m *milestones) is(name, jig string) bool { return jig == "noop" && !slices.Contains(m.coded, name) }
+func (m *milestones) is(name, jig string) bool {
+	return jig == "noop" && !slices.Contains(m.coded, name)
+}
 
 // role is the code of a role: its plugin's, or none for a milestone.
 func (m *milestones) role(ctx context.Context, s *crowbar.Snapshot, host *plugin.Host, name string) (role.Role, error) {

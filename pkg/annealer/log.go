@@ -31,7 +31,9 @@ type logName struct {
 	attempt uint64
 }
 
-func newLogs(dir string, keep int) *logs { return &logs{dir: dir, keep: keep, live: map[logName]*runLog{}} }
+func newLogs(dir string, keep int) *logs {
+	return &logs{dir: dir, keep: keep, live: map[logName]*runLog{}}
+}
 
 func (l *logs) folder(id crowbar.ID) string { return filepath.Join(l.dir, id.String()) }
 
