@@ -2,7 +2,7 @@
 // nodes are reached, what roles do, or who asks.
 //
 // What follows from what is decided by graph and attrib; the engine joins them with the store and the clock in one loop:
-// look, compute, commit, and again if somebody was faster.
+// look, compute, commit, and again if somebody was faster. Verbs that come at the same time share a commit.
 package engine
 
 import (
@@ -48,7 +48,7 @@ type Config struct {
 // Engine changes the state. All methods are safe for concurrent use.
 type Engine struct {
 	Config
-	turn chan struct{} // held by the one verb that computes: conflicts then come from other daemons alone
+	queue queue
 
 	mu     sync.Mutex
 	median *history
@@ -65,7 +65,7 @@ func New(c Config) *Engine {
 	if c.KeepRuns == 0 {
 		c.KeepRuns = 5
 	}
-	return &Engine{Config: c, turn: make(chan struct{}, 1)}
+	return &Engine{Config: c}
 }
 
 // View is the newest state.
@@ -73,47 +73,6 @@ func (e *Engine) View() *crowbar.Snapshot { return e.Store.View() }
 
 // Watch gives the state now and whenever it has moved; newest wins.
 func (e *Engine) Watch(ctx context.Context) <-chan *crowbar.Snapshot { return e.Store.Watch(ctx) }
-
-// tries bounds how often a verb is computed anew because another daemon was faster.
-const tries = 50
-
-// change is the engine's one loop. compute may be called several times and must have no effect but on its draft.
-func (e *Engine) change(ctx context.Context, compute func(d *draft) error) error {
-	select {
-	case e.turn <- struct{}{}:
-		defer func() { <-e.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	for try := 1; ; try++ {
-		at := e.View()
-		d := &draft{s: at}
-		if err := compute(d); err != nil {
-			return err
-		}
-		if err := d.settleNetworks(at); err != nil {
-			return err
-		}
-		sealed, err := e.sealed(at, d.s, d.changes)
-		if err != nil {
-			return err
-		}
-		changes := stamped(at, sealed, e.Now().UTC())
-		if len(changes) == 0 {
-			return nil
-		}
-		// gofail: var computed struct{}
-		err = e.Store.Commit(ctx, at.Rev(), changes...)
-		// gofail: var committed struct{}
-		if err == nil || crowbar.KindOf(err) != crowbar.Conflict {
-			return err
-		}
-		if try == tries {
-			// Not a Conflict: that would say that the verb itself has been overtaken.
-			return crowbar.Errorf(crowbar.Unavailable, "gave up after %d tries, in each of which another daemon was faster: %w", try, err)
-		}
-	}
-}
 
 // draft is the state with the changes of one verb so far.
 type draft struct {

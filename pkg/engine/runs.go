@@ -214,5 +214,8 @@ func (e *Engine) Reveal(ctx context.Context, id crowbar.ID, name string) (any, e
 		}
 		return crowbar.Errorf(crowbar.NotFound, "its role neither has nor wants an attrib of this name")
 	})
-	return value, err
+	if err != nil {
+		return nil, err
+	}
+	return value, nil
 }
