@@ -112,9 +112,9 @@ func nodeOf(o Object) ID {
 }
 
 // indexAround keeps the lists of what belongs to a node.
-func (s *Snapshot) indexAround(o Object, how func(table[[]ID], uint64, ID) table[[]ID]) {
+func (s *Snapshot) indexAround(o Object, how listing) {
 	if n := nodeOf(o); n != 0 {
-		s.named = how(s.named, hash("node of "+string(o.Kind()), n.String()), o.Key())
+		s.named = how(s.named, s.by, hash("node of "+string(o.Kind()), n.String()), o.Key())
 	}
 }
 
@@ -122,7 +122,7 @@ func (s *Snapshot) indexAround(o Object, how func(table[[]ID], uint64, ID) table
 func ofNode[T Object](s *Snapshot, k Kind, node ID) []T {
 	ids, _ := s.named.get(hash("node of "+string(k), node.String()))
 	var out []T
-	for _, id := range ids {
+	for id := range ids.all() {
 		if o, ok := s.objects[place(k)].get(uint64(id)); ok && nodeOf(o) == node {
 			out = append(out, o.(T))
 		}

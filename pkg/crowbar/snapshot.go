@@ -1,7 +1,6 @@
 package crowbar
 
 import (
-	"hash/fnv"
 	"iter"
 	"slices"
 )
@@ -13,10 +12,13 @@ type Snapshot struct {
 	next    ID
 	objects [21]table[Object] // by place(kind); the tables are persistent
 
-	onNode   table[[]ID] // node -> its node-roles
-	ofRole   table[[]ID] // hash of (deployment, role) -> node-roles
-	children table[[]ID] // node-role -> node-roles that have it as parent
-	named    table[[]ID] // hash of (kind, name) -> objects
+	onNode   index // node -> its node-roles
+	ofRole   index // hash of (deployment, role) -> node-roles
+	children index // node-role -> node-roles that have it as parent
+	runs     index // node-role -> its runs
+	named    index // hash of (kind, name) -> objects
+
+	by *owner // of what may be changed in place: of a fork alone
 }
 
 // NewSnapshot is the empty state: revision 0, next id 1.
@@ -57,18 +59,33 @@ func (s *Snapshot) Next() ID { return s.next }
 
 // Apply gives the state after the changes, at revision rev. Objects in changes belong to the snapshot from then on.
 func (s *Snapshot) Apply(rev Rev, changes ...Change) *Snapshot {
-	n := *s
+	n := s.Fork()
 	n.rev = rev
+	n.Change(changes...)
+	n.by = nil
+	return n
+}
+
+// Fork is a copy that is changed in place: for one that computes, with nobody else looking.
+func (s *Snapshot) Fork() *Snapshot {
+	n := *s
+	n.by = &owner{}
+	return &n
+}
+
+// Change makes changes in a fork, at the revision that it has.
+func (s *Snapshot) Change(changes ...Change) {
+	if s.by == nil {
+		panic("crowbar: a snapshot is changed that is not a fork")
+	}
 	for _, c := range changes {
 		if c.Drop != nil {
-			n.drop(c.Drop.Kind(), c.Drop.Key())
+			s.drop(c.Drop.Kind(), c.Drop.Key())
 		}
-		if c.Put != nil && !n.replace(c.Put) {
-			n.drop(c.Put.Kind(), c.Put.Key())
-			n.put(c.Put)
+		if c.Put != nil {
+			s.put(c.Put)
 		}
 	}
-	return &n
 }
 
 // Skip gives the same state with its counter at least at next; a store calls it when it loads.
@@ -78,28 +95,39 @@ func (s *Snapshot) Skip(next ID) *Snapshot {
 	return &n
 }
 
+// put keeps an object. One that stays where it is, which is the usual case, costs no change of any list: neither of its
+// name's, nor of its parents' ten thousand children, nor of ten thousand parents when it gets one more.
 func (s *Snapshot) put(o Object) {
 	t, id := &s.objects[place(o.Kind())], o.Key()
-	*t = t.set(uint64(id), o)
+	old, had := t.get(uint64(id))
+	*t = t.set(s.by, uint64(id), o)
 	s.next = max(s.next, id+1)
-	s.index(o, add)
+	switch {
+	case !had:
+		s.index(o, add)
+	case !stays(old, o):
+		s.index(old, remove)
+		s.index(o, add)
+	default:
+		if nr, ok := o.(*NodeRole); ok {
+			s.relink(nr.ID, old.(*NodeRole).Parents, nr.Parents)
+		}
+	}
 }
 
-// replace swaps a node-role that stays where it is: the usual case, and the one that must not cost a copy of the list of
-// its parents' ten thousand children, nor a change of the lists of ten thousand parents when it gets one more.
-func (s *Snapshot) replace(o Object) bool {
-	nr, ok := o.(*NodeRole)
-	if !ok {
-		return false
+// stays says that an object is found by the same keys as before, but for a node-role's parents.
+func stays(old, new Object) bool {
+	switch n := new.(type) {
+	case *NodeRole:
+		o := old.(*NodeRole)
+		return o.Node == n.Node && o.Role == n.Role && o.Deployment == n.Deployment
+	case *Run:
+		return old.(*Run).NodeRole == n.NodeRole
+	case *Node:
+		o := old.(*Node)
+		return o.Name == n.Name && o.Address == n.Address
 	}
-	old := s.NodeRole(nr.ID)
-	if old == nil || old.Node != nr.Node || old.Role != nr.Role || old.Deployment != nr.Deployment {
-		return false
-	}
-	t := &s.objects[place(KindNodeRole)]
-	*t = t.set(uint64(nr.ID), o)
-	s.relink(nr.ID, old.Parents, nr.Parents)
-	return true
+	return nameOf(old) == nameOf(new) && nodeOf(old) == nodeOf(new)
 }
 
 // relink changes the lists of children of those parents that come or go.
@@ -113,11 +141,11 @@ func (s *Snapshot) relink(child ID, old, new []Link) {
 	}
 	for _, p := range was {
 		if !slices.ContainsFunc(new, func(l Link) bool { return l.ID == p.ID }) {
-			s.children = remove(s.children, uint64(p.ID), child)
+			s.children = remove(s.children, s.by, uint64(p.ID), child)
 		}
 	}
 	for _, p := range is {
-		s.children = add(s.children, uint64(p.ID), child)
+		s.children = add(s.children, s.by, uint64(p.ID), child)
 	}
 }
 
@@ -128,53 +156,49 @@ func (s *Snapshot) drop(k Kind, id ID) {
 		return
 	}
 	s.index(old, remove)
-	*t = t.del(uint64(id))
+	*t = t.del(s.by, uint64(id))
 }
 
-func (s *Snapshot) index(o Object, how func(table[[]ID], uint64, ID) table[[]ID]) {
+func (s *Snapshot) index(o Object, how listing) {
 	if name := nameOf(o); name != "" {
-		s.named = how(s.named, hash(string(o.Kind()), name), o.Key())
+		s.named = how(s.named, s.by, hash(string(o.Kind()), name), o.Key())
 	}
-	nr, ok := o.(*NodeRole)
-	if !ok {
+	switch o := o.(type) {
+	case *NodeRole:
+		s.onNode = how(s.onNode, s.by, uint64(o.Node), o.ID)
+		s.ofRole = how(s.ofRole, s.by, pair(o.Deployment, o.Role), o.ID)
+		for _, p := range o.Parents {
+			s.children = how(s.children, s.by, uint64(p.ID), o.ID)
+		}
+	case *Run:
+		s.runs = how(s.runs, s.by, uint64(o.NodeRole), o.ID)
+	case *Node:
+		s.named = how(s.named, s.by, hash("short", o.Short()), o.ID)
+		if o.Address != "" {
+			s.named = how(s.named, s.by, hash("address", o.Address), o.ID)
+		}
+	default:
 		s.indexAround(o, how)
-		return
-	}
-	s.onNode = how(s.onNode, uint64(nr.Node), nr.ID)
-	s.ofRole = how(s.ofRole, hash(nr.Deployment.String(), nr.Role.String()), nr.ID)
-	for _, p := range nr.Parents {
-		s.children = how(s.children, uint64(p.ID), nr.ID)
 	}
 }
 
-func add(t table[[]ID], k uint64, id ID) table[[]ID] {
-	old, _ := t.get(k)
-	i, had := slices.BinarySearch(old, id)
-	if had {
-		return t
-	}
-	more := make([]ID, 0, len(old)+1)
-	return t.set(k, append(append(append(more, old[:i]...), id), old[i:]...))
-}
-
-func remove(t table[[]ID], k uint64, id ID) table[[]ID] {
-	old, _ := t.get(k)
-	i, had := slices.BinarySearch(old, id)
-	if !had {
-		return t
-	}
-	if len(old) == 1 {
-		return t.del(k)
-	}
-	return t.set(k, slices.Delete(slices.Clone(old), i, i+1))
-}
-
+// hash is FNV-1a, cut to six levels of a trie; a clash costs a comparison.
 func hash(a, b string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(a))
-	h.Write([]byte{0})
-	h.Write([]byte(b))
-	return h.Sum64() >> 14 // ten levels of the trie are plenty; a clash costs a comparison
+	h := uint64(14695981039346656037)
+	for i := range len(a) {
+		h = (h ^ uint64(a[i])) * 1099511628211
+	}
+	h = h * 1099511628211 // a byte of zero between the two
+	for i := range len(b) {
+		h = (h ^ uint64(b[i])) * 1099511628211
+	}
+	return (h ^ h>>32) & (1<<30 - 1)
+}
+
+// pair is a hash of two ids.
+func pair(a, b ID) uint64 {
+	h := (uint64(a)*0x9e3779b97f4a7c15 ^ uint64(b)) * 0xff51afd7ed558ccd
+	return (h ^ h>>33) & (1<<30 - 1)
 }
 
 func nameOf(o Object) string {
@@ -219,8 +243,10 @@ func (s *Snapshot) All(k Kind) iter.Seq[Object] {
 	}
 }
 
-func one[T Object](s *Snapshot, k Kind, id ID) (zero T) {
-	if o, ok := s.objects[place(k)].get(uint64(id)); ok {
+func one[T Object](s *Snapshot, k Kind, id ID) (zero T) { return at[T](s, place(k), id) }
+
+func at[T Object](s *Snapshot, place int, id ID) (zero T) {
+	if o, ok := s.objects[place].get(uint64(id)); ok {
 		return o.(T)
 	}
 	return zero
@@ -238,7 +264,7 @@ func every[T Object](s *Snapshot, k Kind) iter.Seq[T] {
 
 func byName[T Object](s *Snapshot, k Kind, name string) (zero T) {
 	ids, _ := s.named.get(hash(string(k), name))
-	for _, id := range ids {
+	for id := range ids.all() {
 		if o, ok := s.objects[place(k)].get(uint64(id)); ok && nameOf(o) == name {
 			return o.(T)
 		}
@@ -248,16 +274,16 @@ func byName[T Object](s *Snapshot, k Kind, name string) (zero T) {
 
 // One object by id, or nil.
 func (s *Snapshot) Barclamp(id ID) *Barclamp     { return one[*Barclamp](s, KindBarclamp, id) }
-func (s *Snapshot) Role(id ID) *Role             { return one[*Role](s, KindRole, id) }
+func (s *Snapshot) Role(id ID) *Role             { return at[*Role](s, 2, id) }
 func (s *Snapshot) Jig(id ID) *Jig               { return one[*Jig](s, KindJig, id) }
 func (s *Snapshot) Attrib(id ID) *Attrib         { return one[*Attrib](s, KindAttrib, id) }
-func (s *Snapshot) Node(id ID) *Node             { return one[*Node](s, KindNode, id) }
-func (s *Snapshot) Deployment(id ID) *Deployment { return one[*Deployment](s, KindDeployment, id) }
+func (s *Snapshot) Node(id ID) *Node             { return at[*Node](s, 5, id) }
+func (s *Snapshot) Deployment(id ID) *Deployment { return at[*Deployment](s, 6, id) }
 func (s *Snapshot) DeploymentRole(id ID) *DeploymentRole {
 	return one[*DeploymentRole](s, KindDeploymentRole, id)
 }
-func (s *Snapshot) NodeRole(id ID) *NodeRole { return one[*NodeRole](s, KindNodeRole, id) }
-func (s *Snapshot) Run(id ID) *Run           { return one[*Run](s, KindRun, id) }
+func (s *Snapshot) NodeRole(id ID) *NodeRole { return at[*NodeRole](s, 8, id) }
+func (s *Snapshot) Run(id ID) *Run           { return at[*Run](s, 9, id) }
 
 // All objects of a kind, in order of id.
 func (s *Snapshot) Barclamps() iter.Seq[*Barclamp]     { return every[*Barclamp](s, KindBarclamp) }
@@ -301,14 +327,64 @@ func (s *Snapshot) NodeRolesOn(node ID) []*NodeRole {
 
 // NodeRolesOf is every node-role of a role in a deployment, by id.
 func (s *Snapshot) NodeRolesOf(deployment, role ID) []*NodeRole {
-	ids, _ := s.ofRole.get(hash(deployment.String(), role.String()))
+	ids, _ := s.ofRole.get(pair(deployment, role))
 	return s.sorted(ids, func(nr *NodeRole) bool { return nr.Deployment == deployment && nr.Role == role })
+}
+
+// EachOf yields what NodeRolesOf lists, without making the list.
+func (s *Snapshot) EachOf(deployment, role ID) iter.Seq[*NodeRole] {
+	l, _ := s.ofRole.get(pair(deployment, role))
+	return func(yield func(*NodeRole) bool) {
+		for id := range l.all() {
+			if nr := s.NodeRole(id); nr != nil && nr.Deployment == deployment && nr.Role == role && !yield(nr) {
+				return
+			}
+		}
+	}
+}
+
+// RunsOf is the runs of a node-role, oldest first.
+func (s *Snapshot) RunsOf(nodeRole ID) []*Run {
+	l, _ := s.runs.get(uint64(nodeRole))
+	out := make([]*Run, 0, l.len())
+	for id := range l.all() {
+		if r := s.Run(id); r != nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// NodesLike is the nodes that have a short name or an address (each "" = none), for who looks for clashes.
+func (s *Snapshot) NodesLike(short, address string) []*Node {
+	var out []*Node
+	for _, k := range [][2]string{{"short", short}, {"address", address}} {
+		l, _ := s.named.get(hash(k[0], k[1]))
+		for id := range l.all() {
+			n := s.Node(id)
+			if n != nil && (k[0] == "short" && n.Short() == short || k[0] == "address" && address != "" && n.Address == address) && !slices.Contains(out, n) {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
+// Changed yields the ids of the objects of a kind that are not the same as in an older state.
+func (s *Snapshot) Changed(since *Snapshot, k Kind) iter.Seq[ID] {
+	return func(yield func(ID) bool) {
+		for id := range differing(since.objects[place(k)], s.objects[place(k)]) {
+			if !yield(ID(id)) {
+				return
+			}
+		}
+	}
 }
 
 // NodeRoleOn is the node-role of a role on a node, in whatever deployment, or nil.
 func (s *Snapshot) NodeRoleOn(node, role ID) *NodeRole {
 	ids, _ := s.onNode.get(uint64(node))
-	for _, id := range ids {
+	for id := range ids.all() {
 		if nr := s.NodeRole(id); nr != nil && nr.Role == role {
 			return nr
 		}
@@ -322,9 +398,9 @@ func (s *Snapshot) Children(id ID) []*NodeRole {
 	return s.sorted(ids, func(*NodeRole) bool { return true })
 }
 
-func (s *Snapshot) sorted(ids []ID, keep func(*NodeRole) bool) []*NodeRole {
-	out := make([]*NodeRole, 0, len(ids))
-	for _, id := range ids {
+func (s *Snapshot) sorted(l ids, keep func(*NodeRole) bool) []*NodeRole {
+	out := make([]*NodeRole, 0, l.len())
+	for id := range l.all() {
 		if nr := s.NodeRole(id); nr != nil && keep(nr) {
 			out = append(out, nr)
 		}
