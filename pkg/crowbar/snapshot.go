@@ -325,6 +325,18 @@ func (s *Snapshot) NodeRolesOn(node ID) []*NodeRole {
 	return s.sorted(ids, func(*NodeRole) bool { return true })
 }
 
+// EachOn yields what NodeRolesOn lists, in order of id, without making the list.
+func (s *Snapshot) EachOn(node ID) iter.Seq[*NodeRole] {
+	l, _ := s.onNode.get(uint64(node))
+	return func(yield func(*NodeRole) bool) {
+		for id := range l.all() {
+			if nr := s.NodeRole(id); nr != nil && !yield(nr) {
+				return
+			}
+		}
+	}
+}
+
 // NodeRolesOf is every node-role of a role in a deployment, by id.
 func (s *Snapshot) NodeRolesOf(deployment, role ID) []*NodeRole {
 	ids, _ := s.ofRole.get(pair(deployment, role))

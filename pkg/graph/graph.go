@@ -12,10 +12,10 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// draft is a snapshot being changed, and the net changes since it was taken.
+// draft is a snapshot being changed in place, and the net changes since it was taken.
 type draft struct {
 	s     *crowbar.Snapshot
-	net   map[ref]int // index into list
+	net   map[ref]int // index into list; nil in a draft that is only looked at, as a plan's
 	list  []crowbar.Change
 	fresh map[ref]bool // made in this draft
 }
@@ -26,12 +26,12 @@ type ref struct {
 }
 
 func drafted(s *crowbar.Snapshot) *draft {
-	return &draft{s: s, net: map[ref]int{}, fresh: map[ref]bool{}}
+	return &draft{s: s.Fork(), net: map[ref]int{}, fresh: map[ref]bool{}}
 }
 
 func (d *draft) put(o crowbar.Object) {
 	r := ref{o.Kind(), o.Key()}
-	if d.s.Get(r.kind, r.id) == nil {
+	if d.net != nil && d.s.Get(r.kind, r.id) == nil {
 		d.fresh[r] = true
 	}
 	d.note(r, crowbar.Change{Put: o})
@@ -40,7 +40,10 @@ func (d *draft) put(o crowbar.Object) {
 func (d *draft) drop(o crowbar.Object) { d.note(ref{o.Kind(), o.Key()}, crowbar.Change{Drop: o}) }
 
 func (d *draft) note(r ref, c crowbar.Change) {
-	d.s = d.s.Apply(d.s.Rev(), c)
+	d.s.Change(c)
+	if d.net == nil {
+		return
+	}
 	if i, ok := d.net[r]; ok {
 		d.list[i] = c
 		return

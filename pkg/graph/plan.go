@@ -15,8 +15,8 @@ func Plan(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	start := s.Apply(s.Rev(), changes...)
-	released, err := Release(start, deployment, true)
+	committed := s.Apply(s.Rev(), changes...)
+	released, err := Release(committed, deployment, true)
 	if err != nil {
 		return nil, err
 	}
@@ -24,49 +24,65 @@ func Plan(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Step, error) {
 	for _, up := range chain(s, deployment) {
 		listed[up.ID] = true
 	}
-	d := drafted(start.Apply(s.Rev(), released...))
-	p := planner{start: s, committed: d.s, times: history(s), ran: map[crowbar.ID]bool{}}
-	for {
-		next := Runnable(d.s)
+	committed = committed.Apply(s.Rev(), released...)
+	p := planner{start: s, committed: committed, times: history(s), ran: map[crowbar.ID]bool{}}
+	var f Frontier
+	for now := committed; ; {
+		f.Move(now)
+		next := slices.Collect(f.Runnable())
 		if len(next) == 0 {
 			return p.steps, nil
 		}
+		d := &draft{s: now.Fork()}
 		for _, nr := range next {
+			if nr = d.s.NodeRole(nr.ID); nr == nil || nr.State != crowbar.Todo {
+				continue // what ran before it in this round keeps it: its turn comes
+			}
 			if listed[nr.Deployment] {
-				p.foresee(d.s.NodeRole(nr.ID))
+				p.foresee(nr)
 			}
-			if err := d.pretend(nr.ID); err != nil {
-				return nil, err
-			}
+			d.pretend(nr)
 		}
+		now = d.s.Apply(d.s.Rev())
 	}
 }
 
-// pretend is a good run that changes no wall.
-func (d *draft) pretend(id crowbar.ID) error {
-	if err := d.begin(id, "plan"); err != nil {
-		return err
+// pretend is a good run that changes no wall, without a record of it.
+func (d *draft) pretend(was *crowbar.NodeRole) {
+	if dr := d.s.DeploymentRoleOf(was.Deployment, was.Role); dr != nil && !was.Removing && gone(d.s, dr.First) {
+		c := *dr
+		c.First = was.ID
+		d.put(&c)
 	}
-	nr := d.s.NodeRole(id)
-	return d.finish(id, nr.Attempt, crowbar.Outcome{Wall: nr.Wall})
+	begun := *was
+	begun.Attempt, begun.Stale = was.Attempt+1, false
+	if was.Removing {
+		d.vanish(&begun)
+		return
+	}
+	d.applied(&begun, crowbar.Outcome{Wall: was.Wall})
 }
 
 type planner struct {
 	start, committed *crowbar.Snapshot
-	times            map[crowbar.ID]timing
+	times            map[crowbar.ID]*timing
 	ran              map[crowbar.ID]bool
 	steps            []crowbar.Step
 }
 
 func (p *planner) foresee(nr *crowbar.NodeRole) {
 	t := p.times[nr.Role]
+	if t == nil {
+		t = &timing{}
+		p.times[nr.Role] = t
+	}
 	st := crowbar.Step{NodeRole: nr.ID, Node: nodeName(p.start, nr.Node), Role: roleName(p.start, nr.Role), Deployment: deploymentName(p.start, nr.Deployment),
-		Do: "apply", Cohort: nr.Cohort, Why: p.why(nr), Expected: crowbar.Duration(cmp.Or(median(t.unchanged), median(t.changed)))}
+		Do: "apply", Cohort: nr.Cohort, Why: p.why(nr), Expected: t.again}
 	if nr.Removing {
 		st.Do = "remove"
 	}
 	if nr.RunCount == 0 {
-		st.Expected = crowbar.Duration(cmp.Or(median(t.changed), median(t.unchanged)))
+		st.Expected = t.first
 	}
 	p.ran[nr.ID] = true
 	p.steps = append(p.steps, st)
@@ -92,23 +108,34 @@ func (p *planner) why(nr *crowbar.NodeRole) string {
 	return "rerun"
 }
 
-// timing is how long a role's runs took, of those that changed something and those that did not.
-type timing struct{ changed, unchanged []time.Duration }
+// timing is how long a role's runs took, of those that changed something and those that did not, and what that makes of its
+// first run on a node and of a further one.
+type timing struct {
+	changed, unchanged []time.Duration
+	first, again       crowbar.Duration
+}
 
-func history(s *crowbar.Snapshot) map[crowbar.ID]timing {
-	out := map[crowbar.ID]timing{}
+func history(s *crowbar.Snapshot) map[crowbar.ID]*timing {
+	out := map[crowbar.ID]*timing{}
 	for run := range s.Runs() {
 		if run.Remove || run.Finished.IsZero() || run.Started.IsZero() {
 			continue
 		}
 		t, took := out[run.Role], run.Finished.Sub(run.Started)
+		if t == nil {
+			t = &timing{}
+			out[run.Role] = t
+		}
 		switch run.Outcome {
 		case "changed":
 			t.changed = append(t.changed, took)
 		case "unchanged":
 			t.unchanged = append(t.unchanged, took)
 		}
-		out[run.Role] = t
+	}
+	for _, t := range out {
+		changed, unchanged := median(t.changed), median(t.unchanged)
+		t.first, t.again = crowbar.Duration(cmp.Or(changed, unchanged)), crowbar.Duration(cmp.Or(unchanged, changed))
 	}
 	return out
 }
@@ -117,7 +144,6 @@ func median(d []time.Duration) time.Duration {
 	if len(d) == 0 {
 		return 0
 	}
-	d = slices.Clone(d)
 	slices.Sort(d)
 	return d[len(d)/2]
 }

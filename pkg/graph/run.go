@@ -10,24 +10,9 @@ import (
 
 // Runnable is what may begin now: at most one node-role a node, removals first, then lowest cohort first.
 func Runnable(s *crowbar.Snapshot) []*crowbar.NodeRole {
-	var waiting []*crowbar.NodeRole
-	v := viewOf(s)
-	for nr := range s.NodeRoles() {
-		if nr.State == crowbar.Todo {
-			waiting = append(waiting, nr)
-		}
-		v.note(nr)
-	}
-	v.whole = true
-	slices.SortStableFunc(waiting, soonest)
-	var out []*crowbar.NodeRole
-	for _, nr := range waiting {
-		if v.hindrance(nr) == "" {
-			v.take(nr)
-			out = append(out, nr)
-		}
-	}
-	return out
+	var f Frontier
+	f.Move(s)
+	return slices.Collect(f.Runnable())
 }
 
 // soonest sorts removals before the rest and highest cohort first, the rest lowest cohort first.
@@ -67,6 +52,13 @@ func (d *draft) begin(id crowbar.ID, owner string) error {
 	if why := viewOf(s).hindrance(nr); why != "" {
 		return invalid(s, nr, crowbar.Transition, why)
 	}
+	d.start(nr, owner)
+	return nil
+}
+
+// start is the run of one that may begin.
+func (d *draft) start(nr *crowbar.NodeRole, owner string) {
+	s, id := d.s, nr.ID
 	run := &crowbar.Run{ID: s.Next(), NodeRole: id, Node: nr.Node, Role: nr.Role, Deployment: nr.Deployment, Attempt: nr.Attempt + 1, Remove: nr.Removing, Owner: owner}
 	d.edit(id, func(nr *crowbar.NodeRole) {
 		nr.State, nr.Status, nr.Owner, nr.Attempt, nr.Run, nr.Stale = crowbar.Transition, "", owner, run.Attempt, run.ID, false
@@ -77,7 +69,6 @@ func (d *draft) begin(id crowbar.ID, owner string) error {
 		c.First = id
 		d.put(&c)
 	}
-	return nil
 }
 
 func gone(s *crowbar.Snapshot, first crowbar.ID) bool {

@@ -11,8 +11,7 @@ import (
 // view answers what stands in a node-role's way, and remembers what it looked up: it serves one pass over a snapshot.
 type view struct {
 	s        *crowbar.Snapshot
-	nodes    map[crowbar.ID]*use
-	whole    bool // every node-role has been noted
+	nodes    map[crowbar.ID]use
 	running  map[semaphore][]*crowbar.NodeRole
 	sharing  map[string][]*crowbar.Role // exclusive -> roles that name it
 	founders map[team]crowbar.ID        // 0 = anybody may begin
@@ -30,34 +29,46 @@ type semaphore struct {
 // team is the node-roles of one role in one deployment.
 type team struct{ deployment, role crowbar.ID }
 
-func viewOf(s *crowbar.Snapshot) *view {
-	return &view{s: s, nodes: map[crowbar.ID]*use{}, running: map[semaphore][]*crowbar.NodeRole{}, founders: map[team]crowbar.ID{}, failed: map[team][]*crowbar.NodeRole{}}
-}
+func viewOf(s *crowbar.Snapshot) *view { return &view{s: s} }
 
 // hindrance is why a TODO node-role may not begin now; "" if it may.
 func (v *view) hindrance(nr *crowbar.NodeRole) string {
+	r, why := v.unfit(nr)
+	if why != "" {
+		return why
+	}
+	return v.exclusion(nr, r)
+}
+
+// unfit is what is against a TODO node-role on its own node, in its deployment or in its role, whatever others do.
+func (v *view) unfit(nr *crowbar.NodeRole) (*crowbar.Role, string) {
 	dep, n, r := v.s.Deployment(nr.Deployment), v.s.Node(nr.Node), v.s.Role(nr.Role)
 	switch {
 	case dep == nil || n == nil || r == nil:
-		return "its deployment, node or role is gone: unbind it"
+		return r, "its deployment, node or role is gone: unbind it"
 	case dep.Stored != crowbar.DeploymentCommitted:
-		return fmt.Sprintf("deployment %s is proposed: commit it", dep.Name)
+		return r, fmt.Sprintf("deployment %s is proposed: commit it", dep.Name)
 	case dep.Paused:
-		return fmt.Sprintf("deployment %s is paused: resume it", dep.Name)
+		return r, fmt.Sprintf("deployment %s is paused: resume it", dep.Name)
 	case outside(dep, nr):
-		return notForeseen(dep)
+		return r, notForeseen(dep)
 	case !nr.Available:
-		return "it is not available: clear the node's target role"
+		return r, "it is not available: clear the node's target role"
 	case v.s.JigNamed(r.Jig) == nil:
-		return fmt.Sprintf("there is no jig %s: import the barclamp that has it", r.Jig)
+		return r, fmt.Sprintf("there is no jig %s: import the barclamp that has it", r.Jig)
 	case n.Address == "" && !n.System && (cmp.Or(n.Jig, r.Jig) == "ssh"):
-		return fmt.Sprintf("node %s has no address yet: give it one", n.Short())
+		return r, fmt.Sprintf("node %s has no address yet: give it one", n.Short())
 	case !n.Alive:
-		return fmt.Sprintf("node %s is not alive", n.Short())
+		return r, fmt.Sprintf("node %s is not alive", n.Short())
 	case !n.Available:
-		return fmt.Sprintf("node %s is not available", n.Short())
+		return r, fmt.Sprintf("node %s is not available", n.Short())
 	}
-	u := v.use(n.ID)
+	return r, v.crowded(nr)
+}
+
+// crowded is what is against it on its own node.
+func (v *view) crowded(nr *crowbar.NodeRole) string {
+	u := v.use(nr.Node)
 	switch {
 	case u.running != nil && u.running.ID != nr.ID:
 		return fmt.Sprintf("%s runs first", place(v.s, u.running))
@@ -71,7 +82,7 @@ func (v *view) hindrance(nr *crowbar.NodeRole) string {
 			}
 		}
 	}
-	return v.exclusion(nr, r)
+	return ""
 }
 
 // exclusion is what the role's exclusives have against it.
@@ -96,35 +107,25 @@ func (v *view) exclusion(nr *crowbar.NodeRole, r *crowbar.Role) string {
 	return ""
 }
 
-func (v *view) use(node crowbar.ID) *use {
-	u := v.nodes[node]
-	if u == nil {
-		u = &use{}
-		v.nodes[node] = u
-		if !v.whole {
-			for _, nr := range v.s.NodeRolesOn(node) {
-				v.note(nr)
-			}
+// use looks at a node: what runs there, and the first that failed.
+func (v *view) use(node crowbar.ID) use {
+	u, had := v.nodes[node]
+	if had {
+		return u
+	}
+	for nr := range v.s.EachOn(node) {
+		switch {
+		case nr.State == crowbar.Transition:
+			u.running = nr
+		case nr.State == crowbar.Error && (u.failed == nil || nr.Cohort < u.failed.Cohort):
+			u.failed = nr
 		}
 	}
+	if v.nodes == nil {
+		v.nodes = map[crowbar.ID]use{}
+	}
+	v.nodes[node] = u
 	return u
-}
-
-// note remembers a node-role that keeps others on its node from running.
-func (v *view) note(nr *crowbar.NodeRole) {
-	if nr.State != crowbar.Transition && nr.State != crowbar.Error {
-		return
-	}
-	u := v.nodes[nr.Node]
-	if u == nil {
-		u = &use{}
-		v.nodes[nr.Node] = u
-	}
-	if nr.State == crowbar.Transition {
-		u.running = nr
-	} else if u.failed == nil {
-		u.failed = nr
-	}
 }
 
 // holders is what runs under an exclusive in a deployment.
@@ -135,11 +136,14 @@ func (v *view) holders(deployment crowbar.ID, name string) []*crowbar.NodeRole {
 	}
 	var runs []*crowbar.NodeRole
 	for _, r := range v.sharers(name) {
-		for _, nr := range v.s.NodeRolesOf(deployment, r.ID) {
+		for nr := range v.s.EachOf(deployment, r.ID) {
 			if nr.State == crowbar.Transition {
 				runs = append(runs, nr)
 			}
 		}
+	}
+	if v.running == nil {
+		v.running = map[semaphore][]*crowbar.NodeRole{}
 	}
 	v.running[k] = runs
 	return runs
@@ -174,7 +178,14 @@ func (v *view) failures(nr *crowbar.NodeRole) []*crowbar.NodeRole {
 	k := team{nr.Deployment, nr.Role}
 	list, ok := v.failed[k]
 	if !ok {
-		list = slices.DeleteFunc(v.s.NodeRolesOf(k.deployment, k.role), func(p *crowbar.NodeRole) bool { return p.State != crowbar.Error })
+		for p := range v.s.EachOf(k.deployment, k.role) {
+			if p.State == crowbar.Error {
+				list = append(list, p)
+			}
+		}
+		if v.failed == nil {
+			v.failed = map[team][]*crowbar.NodeRole{}
+		}
 		v.failed[k] = list
 	}
 	return list
@@ -190,6 +201,9 @@ func (v *view) founder(nr *crowbar.NodeRole, r *crowbar.Role) crowbar.ID {
 	id, ok := v.founders[k]
 	if !ok {
 		id = v.elect(k)
+		if v.founders == nil {
+			v.founders = map[team]crowbar.ID{}
+		}
 		v.founders[k] = id
 	}
 	return id
@@ -214,15 +228,12 @@ func (v *view) elect(k team) crowbar.ID {
 	return first
 }
 
-// take counts a node-role as running.
-func (v *view) take(nr *crowbar.NodeRole) {
-	v.use(nr.Node).running = nr
-	if r := v.s.Role(nr.Role); r != nil {
-		for _, e := range r.Exclusive {
-			v.holders(nr.Deployment, e.Name)
-			k := semaphore{nr.Deployment, e.Name}
-			v.running[k] = append(v.running[k], nr)
-		}
+// hold counts a node-role as running under its role's exclusives.
+func (v *view) hold(nr *crowbar.NodeRole, r *crowbar.Role) {
+	for _, e := range r.Exclusive {
+		v.holders(nr.Deployment, e.Name)
+		k := semaphore{nr.Deployment, e.Name}
+		v.running[k] = append(v.running[k], nr)
 	}
 }
 

@@ -71,7 +71,7 @@ func open(ctx context.Context, o options) (*process, error) {
 		return nil, err
 	}
 	owner := fmt.Sprintf("scale-%d", os.Getpid())
-	if _, err := st.Hold(ctx, owner); err != nil {
+	if _, err := st.Hold(ctx, crowbar.Daemon{Owner: owner}); err != nil {
 		return nil, err
 	}
 	p.store = &counted{Store: st}

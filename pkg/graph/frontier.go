@@ -1,0 +1,150 @@
+package graph
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// Frontier knows what may begin now, and keeps that in step with the state at the price of what has changed in it, however
+// large the rest is. It is for one goroutine.
+type Frontier struct {
+	s     *crowbar.Snapshot
+	ready []*crowbar.NodeRole                // soonest first: of each node those that only an exclusive may keep, and the first that nothing keeps
+	of    map[crowbar.ID][]*crowbar.NodeRole // the same by node
+}
+
+// whole are the kinds of which one change may concern every node.
+var whole = []crowbar.Kind{crowbar.KindDeployment, crowbar.KindRole, crowbar.KindJig}
+
+// Move looks at what has changed between the state that it knows and this one.
+func (f *Frontier) Move(s *crowbar.Snapshot) {
+	switch {
+	case f.s == s:
+		return
+	case f.s == nil || f.concernsAll(s):
+		f.s = s
+		f.anew()
+		return
+	}
+	moved := map[crowbar.ID]bool{}
+	for id := range s.Changed(f.s, crowbar.KindNode) {
+		moved[id] = true
+	}
+	for id := range s.Changed(f.s, crowbar.KindNodeRole) {
+		for _, nr := range []*crowbar.NodeRole{f.s.NodeRole(id), s.NodeRole(id)} {
+			if nr != nil {
+				moved[nr.Node] = true
+			}
+		}
+	}
+	f.s = s
+	f.look(moved)
+}
+
+func (f *Frontier) concernsAll(s *crowbar.Snapshot) bool {
+	for _, k := range whole {
+		for range s.Changed(f.s, k) {
+			return true
+		}
+	}
+	return false
+}
+
+// anew looks at every node.
+func (f *Frontier) anew() {
+	f.ready, f.of = nil, map[crowbar.ID][]*crowbar.NodeRole{}
+	v := viewOf(f.s)
+	for n := range f.s.Nodes() {
+		if list := v.candidates(n.ID); len(list) > 0 {
+			f.of[n.ID] = list
+			f.ready = append(f.ready, list...)
+		}
+	}
+	slices.SortFunc(f.ready, soonest)
+}
+
+// look looks at some nodes again. Where they are many, sorting everything is cheaper than one place after the other.
+func (f *Frontier) look(moved map[crowbar.ID]bool) {
+	v := viewOf(f.s)
+	var gone map[*crowbar.NodeRole]bool
+	many := len(moved) > 64
+	if many {
+		gone = map[*crowbar.NodeRole]bool{}
+	}
+	var fresh []*crowbar.NodeRole
+	for n := range moved {
+		for _, nr := range f.of[n] {
+			if many {
+				gone[nr] = true
+			} else if i, is := slices.BinarySearchFunc(f.ready, nr, soonest); is {
+				f.ready = slices.Delete(f.ready, i, i+1)
+			}
+		}
+		list := v.candidates(n)
+		if len(list) == 0 {
+			delete(f.of, n)
+			continue
+		}
+		f.of[n] = list
+		fresh = append(fresh, list...)
+	}
+	if many {
+		f.ready = append(slices.DeleteFunc(f.ready, func(nr *crowbar.NodeRole) bool { return gone[nr] }), fresh...)
+		slices.SortFunc(f.ready, soonest)
+		return
+	}
+	for _, nr := range fresh {
+		i, _ := slices.BinarySearchFunc(f.ready, nr, soonest)
+		f.ready = slices.Insert(f.ready, i, nr)
+	}
+}
+
+// candidates is what waits on a node and could begin there, soonest first, up to the first that no exclusive can keep.
+func (v *view) candidates(node crowbar.ID) []*crowbar.NodeRole {
+	var out []*crowbar.NodeRole
+	for nr := range v.s.EachOn(node) {
+		switch nr.State {
+		case crowbar.Transition:
+			return nil
+		case crowbar.Todo:
+			out = append(out, nr)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	slices.SortFunc(out, soonest)
+	keep := out[:0]
+	for _, nr := range out {
+		if r, why := v.unfit(nr); why == "" {
+			keep = append(keep, nr)
+			if len(r.Exclusive) == 0 {
+				break
+			}
+		}
+	}
+	return keep
+}
+
+// Runnable yields what may begin now: at most one node-role a node, removals first, then lowest cohort first.
+func (f *Frontier) Runnable() iter.Seq[*crowbar.NodeRole] {
+	return func(yield func(*crowbar.NodeRole) bool) {
+		v := viewOf(f.s)
+		taken := map[crowbar.ID]bool{} // nodes of which more than one waits here
+		for _, nr := range f.ready {
+			r := f.s.Role(nr.Role)
+			if taken[nr.Node] || r == nil || len(r.Exclusive) > 0 && v.exclusion(nr, r) != "" {
+				continue
+			}
+			if len(f.of[nr.Node]) > 1 {
+				taken[nr.Node] = true
+			}
+			v.hold(nr, r)
+			if !yield(nr) {
+				return
+			}
+		}
+	}
+}
