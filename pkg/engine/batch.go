@@ -136,10 +136,10 @@ func (e *Engine) settle(ctx context.Context, verbs []*verb) error {
 		at := e.View()
 		d := &draft{s: at}
 		for _, v := range verbs {
-			before := *d
 			v.alone = len(d.changes) == 0
-			if v.err = e.run(v, at, d); v.err != nil {
-				*d = before
+			own, err := e.run(v, d.s)
+			if v.err = err; err == nil {
+				d.s, d.changes = own.s, append(d.changes, own.changes...)
 			}
 			v.alone = v.alone && len(d.changes) == 0
 		}
@@ -160,22 +160,25 @@ func (e *Engine) settle(ctx context.Context, verbs []*verb) error {
 	}
 }
 
-// run computes, and seals what may lie in the store only sealed; a panic is the verb's error and nobody else's.
-func (e *Engine) run(v *verb, at *crowbar.Snapshot, d *draft) (err error) {
+// run computes, and does what goes with every change: addresses for what is bound to a network, seals for what may lie in
+// the store only sealed. A panic is the verb's error and nobody else's.
+func (e *Engine) run(v *verb, at *crowbar.Snapshot) (d *draft, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("it panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	n := len(d.changes)
+	d = &draft{s: at}
 	if err := v.compute(d); err != nil {
-		return err
+		return nil, err
 	}
-	own := d.changes[n:]
-	sealed, err := e.sealed(at, d.s, own)
-	if err != nil || len(own) == 0 || &sealed[0] == &own[0] {
-		return err
+	if err := d.settleNetworks(at); err != nil {
+		return nil, err
 	}
-	d.changes = d.changes[:n]
-	return d.add(sealed, nil)
+	sealed, err := e.sealed(at, d.s, d.changes)
+	if err != nil || len(sealed) == 0 || &sealed[0] == &d.changes[0] {
+		return d, err
+	}
+	d.changes = nil
+	return d, d.add(sealed, nil)
 }

@@ -186,8 +186,11 @@ func (d *draft) settleNetworks(at *crowbar.Snapshot) error {
 	if at.Count(crowbar.KindNetwork) == 0 {
 		return nil
 	}
-	a := network.NewAllocator(d.s)
+	var a *network.Allocator
 	for _, c := range slices.Clone(d.changes) {
+		if a == nil && c.Put != nil && c.Put.Kind() == crowbar.KindNodeRole && at.NodeRole(c.Put.Key()) == nil {
+			a = network.NewAllocator(d.s)
+		}
 		switch {
 		case c.Put != nil && c.Put.Kind() == crowbar.KindNodeRole && at.NodeRole(c.Put.Key()) == nil:
 			if err := d.join(a, c.Put.Key()); err != nil {
