@@ -89,6 +89,7 @@ func (a *Annealer) Run(ctx context.Context) error {
 	watch := a.Engine.Watch(ctx)
 	ended := make(chan crowbar.ID)
 	busy := map[crowbar.ID]bool{} // nodes
+	var next graph.Frontier
 	defer a.conns.closeAll()
 	for watch != nil || len(busy) > 0 {
 		select {
@@ -103,8 +104,15 @@ func (a *Annealer) Run(ctx context.Context) error {
 			watch = nil
 			continue
 		}
-		for _, nr := range graph.Runnable(a.Engine.View()) {
-			if busy[nr.Node] || len(busy) >= a.Parallel || a.Mine != nil && !a.Mine(nr.Node) {
+		if len(busy) >= a.Parallel {
+			continue // what has changed meanwhile is looked at once there is room
+		}
+		next.Move(a.Engine.View())
+		for nr := range next.Runnable() {
+			if len(busy) >= a.Parallel {
+				break
+			}
+			if busy[nr.Node] || a.Mine != nil && !a.Mine(nr.Node) {
 				continue
 			}
 			busy[nr.Node] = true

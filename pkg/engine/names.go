@@ -84,7 +84,7 @@ func checkNode(d *draft, n *crowbar.Node) error {
 		slices.Sort(known)
 		return crowbar.Errorf(crowbar.Invalid, "jig %q: there is none of this name; there are %s", n.Jig, strings.Join(known, ", "))
 	}
-	for o := range d.s.Nodes() {
+	for _, o := range d.s.NodesLike(n.Short(), n.Address) {
 		switch {
 		case o.ID == n.ID:
 		case o.Name == n.Name:

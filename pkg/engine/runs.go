@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/kubeclamp/kubeclamp/pkg/attrib"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -157,14 +156,7 @@ func (e *Engine) ended(d *draft, id crowbar.ID, attempt uint64, o crowbar.Outcom
 		return err
 	}
 	gone := d.s.NodeRole(id) == nil
-	var runs []*crowbar.Run
-	for r := range d.s.Runs() {
-		if r.NodeRole != id {
-			continue
-		}
-		runs = append(runs, r)
-	}
-	slices.SortFunc(runs, func(a, b *crowbar.Run) int { return int(a.ID) - int(b.ID) })
+	runs := d.s.RunsOf(id)
 	for i, r := range runs {
 		if gone || i < len(runs)-e.KeepRuns {
 			d.drop(r)

@@ -23,7 +23,9 @@ func catalog(roles int) *crowbar.Catalog {
 		}
 	}
 	service, implicit, cluster := crowbar.Flags{Service: true}, crowbar.Flags{Implicit: true}, crowbar.Flags{Cluster: true, Milestone: true}
-	lock := func(name string) []crowbar.Exclusive { return []crowbar.Exclusive{{Name: name, Limit: 1, Gate: "peers-active"}} }
+	lock := func(name string) []crowbar.Exclusive {
+		return []crowbar.Exclusive{{Name: name, Limit: 1, Gate: "peers-active"}}
+	}
 	add(crowbar.Role{Name: "config", Flags: service})
 	add(crowbar.Role{Name: "prep", Flags: implicit}, "config")
 	add(crowbar.Role{Name: "proxy", Flags: implicit}, "prep", "config")
