@@ -74,7 +74,9 @@ func serve(ctx context.Context, c *config) (err error) {
 	if c.shared() {
 		err = shareHost(ctx, c, eng)
 	} else {
-		err = eng.Reclaim(ctx)
+		if err = eng.Reclaim(ctx); err == nil {
+			err = bootUser(ctx, c, eng) // of daemons that share a state none is the first: their users are made by the token's bearer
+		}
 	}
 	if err != nil {
 		return err

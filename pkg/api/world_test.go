@@ -58,7 +58,7 @@ func build(t *testing.T) *world {
 	if err := w.engine.Import(t.Context(), cat); err != nil {
 		t.Fatal(err)
 	}
-	w.api = api.New(api.Config{Engine: w.engine, Logs: w.logs, Ask: w.dryRuns, Token: token, Log: slog.New(slog.DiscardHandler)})
+	w.api = api.New(api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Ask: w.dryRuns, Token: token, Log: slog.New(slog.DiscardHandler)})
 	srv := httptest.NewUnstartedServer(w.api)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.EnableHTTP2 = true
