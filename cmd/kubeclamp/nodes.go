@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/kubeclamp/kubeclamp/pkg/client"
@@ -146,27 +144,4 @@ func (a *app) unbindCommand() *cobra.Command {
 			}
 			return nil
 		}}
-}
-
-func (a *app) setCommand() *cobra.Command {
-	var node string
-	cmd := &cobra.Command{Use: "set ATTRIB=VALUE...", Short: "Set attribs of the deployment, or of one node with --node; VALUE is JSON or plain text", Args: cobra.MinimumNArgs(1),
-		RunE: a.with(func(cmd *cobra.Command, c *client.Client, d string, args []string) error {
-			for _, arg := range args {
-				name, value, ok := strings.Cut(arg, "=")
-				if !ok {
-					return usage("%q: say ATTRIB=VALUE", arg)
-				}
-				k, key := crowbar.KindDeployment, d
-				if node != "" {
-					k, key = crowbar.KindNode, node
-				}
-				if err := c.SetAttrib(cmd.Context(), k, key, name, jsonOrText(value)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})}
-	cmd.Flags().StringVar(&node, "node", "", "set it for this node alone")
-	return cmd
 }

@@ -88,8 +88,14 @@ func rehearse(file string) (*rehearsal, func(), error) {
 		return nil, nil, err
 	}
 	r.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "rehearsal", Mac: p.Ring.Mac})
-	if err := r.engine.Import(context.Background(), cat); err != nil {
+	site, err := barclamp.Parse(barclamp.File{Path: "site.yml", Data: []byte("barclamp: { name: site }\nattribs:\n  - { name: site-password, map: site/password, secret: true, schema: { type: str } }\n")})
+	if err != nil {
 		return nil, nil, err
+	}
+	for _, cat := range []*crowbar.Catalog{cat, site} {
+		if err := r.engine.Import(context.Background(), cat); err != nil {
+			return nil, nil, err
+		}
 	}
 	const token = "0123456789abcdef"
 	answer := api.New(api.Config{Engine: r.engine, Logs: r, Ask: r.ask, Token: token, Log: slog.New(slog.DiscardHandler)})
@@ -111,6 +117,7 @@ func rehearse(file string) (*rehearsal, func(), error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.ctx = ctx
+	r.wait.Go(func() { _ = r.engine.KeepSealed(ctx) })
 	return r, func() { cancel(); r.wait.Wait(); srv.Close() }, os.WriteFile(file, b, 0o600)
 }
 

@@ -37,6 +37,7 @@ type Engine interface {
 	Release(ctx context.Context, deployment crowbar.ID) error
 	Pause(ctx context.Context, deployment crowbar.ID, paused bool) error
 	Set(ctx context.Context, k crowbar.Kind, id crowbar.ID, attrib string, value any) error
+	Unset(ctx context.Context, k crowbar.Kind, id crowbar.ID, attrib string) error
 	Attrib(k crowbar.Kind, id crowbar.ID, attrib string) (any, error)
 	Apply(ctx context.Context, c crowbar.Cluster, dry bool) error
 	ApplyForced(ctx context.Context, c crowbar.Cluster) error
@@ -60,6 +61,8 @@ type Engine interface {
 	Expected(nr *crowbar.NodeRole) crowbar.Duration
 	// Reveal opens one host-computed attrib of a node-role, such as an administrator's certificate.
 	Reveal(ctx context.Context, nodeRole crowbar.ID, attrib string) (any, error)
+	Explaining
+	Sealing
 }
 
 // Logs finds run logs. Follow copies until the run has ended when follow is set; attempt 0 is the newest.
@@ -147,7 +150,13 @@ func (a *API) route() {
 	for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeployment, crowbar.KindNodeRole} {
 		a.handle("GET /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.attrib(k))
 		a.handle("PUT /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.setAttrib(k))
+		a.handle("DELETE /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.unsetAttrib(k))
 	}
+	a.handle("GET /api/v2/node_roles/{id}/explain", a.explain)
+	a.handle("GET /api/v2/attribs/{id}/uses", a.uses)
+	a.handle("GET /api/v2/secrets/status", a.sealStatus)
+	a.handle("POST /api/v2/secrets/rotate", a.rotate)
+	a.handle("POST /api/v2/secrets/forget", a.forgetKey)
 }
 
 // ServeHTTP answers one request.

@@ -92,6 +92,7 @@ type Attrib struct {
 	Writable    bool   `json:"writable"`
 	Secret      bool   `json:"secret"` // sealed at rest, masked everywhere else
 	Order       int    `json:"order"`
+	Source      string `json:"source,omitempty"` // where its barclamp has it: "path:line"
 
 	// At most one of the next three: the host computes the value, nobody sets it.
 	Leaf      *Leaf  `json:"leaf,omitempty"`      // value: {"cert": PEM, "key": PEM, "ca": PEM}, one per node

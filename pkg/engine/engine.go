@@ -52,6 +52,10 @@ type Engine struct {
 
 	mu     sync.Mutex
 	median *history
+
+	reseal      chan struct{} // there is a key to seal everything anew by
+	resealing   bool
+	resealError string
 }
 
 // New makes an engine.
@@ -65,7 +69,7 @@ func New(c Config) *Engine {
 	if c.KeepRuns == 0 {
 		c.KeepRuns = 5
 	}
-	return &Engine{Config: c}
+	return &Engine{Config: c, reseal: make(chan struct{}, 1)}
 }
 
 // View is the newest state.

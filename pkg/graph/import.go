@@ -144,7 +144,7 @@ func (d *importer) importRoles() {
 func (d *importer) importAttribs() {
 	for _, ca := range d.c.Attribs {
 		a := ca.Attrib
-		a.Barclamp = d.id
+		a.Barclamp, a.Source = d.id, d.c.Lines["attrib "+a.Name]
 		if ca.RoleName != "" {
 			r := d.s.RoleNamed(ca.RoleName)
 			if r == nil {
