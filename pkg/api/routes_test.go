@@ -65,6 +65,11 @@ func (w *world) routes() []route {
 		route{"GET /api/status/inventory", "GET /api/status/inventory", "", "inventory"},
 		route{"GET /api/status/inventory/{id}", "GET /api/status/inventory/k8s", "", "inventory"},
 		route{"GET /api/v2/daemons", "GET /api/v2/daemons", "", "daemon.list"},
+		route{"GET /api/v2/node_roles/{id}/explain", "GET /api/v2/node_roles/n1%2Fetcd/explain", "", "node_role.explain"},
+		route{"GET /api/v2/attribs/{id}/uses", "GET /api/v2/attribs/etcd-client-port/uses", "", "attrib.uses"},
+		route{"GET /api/v2/secrets/status", "GET /api/v2/secrets/status", "", "secret.status"},
+		route{"POST /api/v2/secrets/rotate", "POST /api/v2/secrets/rotate", `{}`, "secret.status"},
+		route{"POST /api/v2/secrets/forget", "POST /api/v2/secrets/forget", `{"key":"` + w.spare + `"}`, "secret.status"},
 		route{"GET /api/v2/digest", "GET /api/v2/digest", "", "text/plain; charset=utf-8"},
 		route{"GET /utils/digest", "GET /utils/digest", "", "text/plain; charset=utf-8"},
 	)
@@ -74,7 +79,8 @@ func (w *world) routes() []route {
 			value = `{"value":"10.0.0.0/24"}`
 		}
 		all = append(all, route{"GET /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "GET /api/v2/" + string(k) + "/" + at, "", "attrib.obj"},
-			route{"PUT /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "PUT /api/v2/" + string(k) + "/" + at, value, "attrib.obj"})
+			route{"PUT /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "PUT /api/v2/" + string(k) + "/" + at, value, "attrib.obj"},
+			route{"DELETE /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "DELETE /api/v2/" + string(k) + "/" + at, "", "attrib.obj"})
 	}
 	return append(all,
 		route{"GET /api/v2/deployments/{id}/plan", "GET /api/v2/deployments/k8s/plan?rerun=true", "", "deployment.plan"},

@@ -36,16 +36,18 @@ type world struct {
 	http    *http.Client
 	logs    *fakeLogs
 	crowbar bool     // ask as OpenCrowbar's clients do
+	spare   string   // id of a key that seals nothing
 	secret  []string // every value that no answer may show
 }
 
 func build(t *testing.T) *world {
 	t.Helper()
-	p, err := pki.New(bytes.Repeat([]byte{7}, 32))
+	ring, err := pki.NewRing(bytes.Repeat([]byte{7}, 32), bytes.Repeat([]byte{8}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, logs: &fakeLogs{}}
+	p := pki.Over(ring)
+	w := &world{t: t, logs: &fakeLogs{}, spare: ring.IDs()[1]}
 	w.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "me", Mac: p.Ring.Mac})
 	text, err := os.ReadFile("../../barclamp.yaml")
 	if err != nil {

@@ -14,64 +14,6 @@ import (
 // resealBatch is how many objects are sealed anew in one commit.
 const resealBatch = 100
 
-// sealing is the kinds of objects that have sealed values.
-var sealing = []crowbar.Kind{crowbar.KindSecret, crowbar.KindUser, crowbar.KindNode, crowbar.KindRole, crowbar.KindDeploymentRole, crowbar.KindNodeRole}
-
-// SealedBy counts the sealed values of a state by the id of the key that sealed them.
-func SealedBy(s *crowbar.Snapshot, keyID func(sealed []byte) string) map[string]int {
-	out := map[string]int{}
-	for _, k := range sealing {
-		for o := range s.All(k) {
-			eachSealed(o, func(sealed []byte) { out[keyID(sealed)]++ })
-		}
-	}
-	return out
-}
-
-// eachSealed calls f with every sealed value of an object.
-func eachSealed(o crowbar.Object, f func(sealed []byte)) {
-	switch o := o.(type) {
-	case *crowbar.Secret:
-		f(o.Sealed)
-	case *crowbar.User:
-		if len(o.Credentials) > 0 {
-			f(o.Credentials)
-		}
-	default:
-		attrib.EachSealed(o, func(sealed []byte, _ crowbar.Place) { f(sealed) })
-	}
-}
-
-// CheckSeals says whether this daemon can open what is sealed in the state: it has every key, and one value of each opens.
-// Nothing is changed.
-func (e *Engine) CheckSeals() error {
-	tried := map[string]error{}
-	s := e.View()
-	counts := SealedBy(s, e.Ring.KeyID)
-	for id := range counts {
-		if id != "" {
-			tried[id] = e.Ring.Lacks(id)
-		}
-	}
-	for o := range s.All(crowbar.KindSecret) {
-		sec := o.(*crowbar.Secret)
-		if _, had := tried[e.Ring.KeyID(sec.Sealed)]; !had {
-			_, err := e.Ring.Open(sec.Sealed, sec.Place())
-			tried[e.Ring.KeyID(sec.Sealed)] = err
-		}
-	}
-	var bad []error
-	for id, err := range tried {
-		if err != nil {
-			bad = append(bad, fmt.Errorf("%d values: %w", counts[id], err))
-		}
-	}
-	if err := errors.Join(bad...); err != nil {
-		return crowbar.Errorf(crowbar.KindOf(bad[0]), "the state has secrets that this daemon cannot open; nothing was changed: %w", err)
-	}
-	return nil
-}
-
 // SealStatus says which keys seal how many values.
 func (e *Engine) SealStatus() crowbar.SealStatus {
 	counts := SealedBy(e.View(), e.Ring.KeyID)
