@@ -68,8 +68,6 @@ func (w *world) routes() []route {
 		route{"GET /api/v2/node_roles/{id}/explain", "GET /api/v2/node_roles/n1%2Fetcd/explain", "", "node_role.explain"},
 		route{"GET /api/v2/attribs/{id}/uses", "GET /api/v2/attribs/etcd-client-port/uses", "", "attrib.uses"},
 		route{"GET /api/v2/secrets/status", "GET /api/v2/secrets/status", "", "secret.status"},
-		route{"POST /api/v2/secrets/rotate", "POST /api/v2/secrets/rotate", `{}`, "secret.status"},
-		route{"POST /api/v2/secrets/forget", "POST /api/v2/secrets/forget", `{"key":"` + w.spare + `"}`, "secret.status"},
 		route{"GET /api/v2/digest", "GET /api/v2/digest", "", "text/plain; charset=utf-8"},
 		route{"GET /utils/digest", "GET /utils/digest", "", "text/plain; charset=utf-8"},
 	)
@@ -122,6 +120,8 @@ func (w *world) routes() []route {
 		route{"PUT /api/v2/jigs/{id}", "PUT /api/v2/jigs/ssh", `{"description":"by ssh"}`, "jig.obj"},
 		route{"PATCH /api/v2/jigs/{id}", "PATCH /api/v2/jigs/ssh", `[]`, "jig.obj"},
 		route{"DELETE /api/v2/deployments/{id}", "DELETE /api/v2/deployments/second", "", "deployment.empty"},
+		route{"POST /api/v2/secrets/rotate", "POST /api/v2/secrets/rotate", `{}`, "secret.status"},
+		route{"POST /api/v2/secrets/forget", "POST /api/v2/secrets/forget", `{"key":"` + w.spare + `"}`, "secret.status"},
 	)
 }
 
