@@ -51,6 +51,9 @@ roles:
       - { name: rec-leaf, map: rec/leaf, secret: true, leaf: { authority: rec, common_name: "{{node}}", dns: ["{{node}}"], usages: [server] } }
 `
 
+// recorded is the roles of barclampText.
+var recorded = []string{"rec-config", "rec-pki", "rec-base", "rec-member", "rec-app"}
+
 // recorder is every role: it writes down when it begins and ends on a node, and what it was given.
 type recorder struct{ name string }
 

@@ -78,7 +78,11 @@ func countHits(t *testing.T, b build) (first, later map[string]int) {
 	var lives [2]map[string]int
 	for i := range lives {
 		hits := filepath.Join(w.dir, fmt.Sprintf("hits%d", i))
-		w.use(w.start("KUBECLAMP_FAILPOINT=count", "KUBECLAMP_FAILPOINT_HITS="+hits))
+		d := w.start("KUBECLAMP_FAILPOINT=count", "KUBECLAMP_FAILPOINT_HITS="+hits)
+		w.use(d)
+		if state := d.cmd.ProcessState; d.client == nil || state.ExitCode() != 0 {
+			t.Fatalf("a daemon of which no failpoint is armed ended with %s:\n%s", state, d.said.String())
+		}
 		text, err := os.ReadFile(hits)
 		if err != nil {
 			t.Fatal(err)
