@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,6 +118,59 @@ func TestLimitsWithoutControlGroups(t *testing.T) {
 	}
 	if _, err := do(t, t.Context(), h, &fake{}, "exec echo"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestStraysAreOneFoldersAlone: without control groups the end of one role's process is not the end of another's whose folder
+// is named alike.
+func TestStraysAreOneFoldersAlone(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "plugin-dir1")
+	sleepers := map[string]*exec.Cmd{}
+	for _, name := range []string{folder, folder + "2"} {
+		c := exec.Command("sleep", "1000")
+		c.Env = []string{"PLUGIN_UNIX_SOCKET_DIR=" + name, "LC_ALL=C"}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+		sleepers[name] = c
+	}
+	strays(folder + "\x00")
+	if err := sleepers[folder].Wait(); err == nil || err.Error() != "signal: killed" {
+		t.Errorf("its own ended with %v", err)
+	}
+	if err := syscall.Kill(sleepers[folder+"2"].Process.Pid, 0); err != nil {
+		t.Errorf("the other one's: %v", err)
+	}
+	state, err := os.ReadFile("/proc/" + strconv.Itoa(sleepers[folder+"2"].Process.Pid) + "/stat")
+	if err != nil || strings.Contains(string(state), ") Z ") {
+		t.Errorf("the other one's was ended: %v %s", err, state)
+	}
+}
+
+func TestAStartThatIsCalledOffIsNoCrash(t *testing.T) {
+	h := host(t, "TEST_SILENT=1")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { _, err := h.Role(ctx, "mirror"); ended <- err }()
+	err := role.Await(t.Context(), "the process to run", 20*time.Second, func(context.Context) (bool, error) {
+		all, err := filepath.Glob(h.sockets + "/plugin-dir*")
+		return len(all) > 0, err
+	})
+	cancel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Fatal("it was started")
+	}
+	h.mu.Lock()
+	k := h.roles["mirror"]
+	h.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.crashes) != 0 {
+		t.Errorf("it counts %d crashes", len(k.crashes))
 	}
 }
 

@@ -152,6 +152,7 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 		return nil, err
 	}
 	defer prog.file.Close()
+	wanted := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, k.host.cfg.StartLimit, fmt.Errorf("it did not say hello within %s", k.host.cfg.StartLimit))
 	defer cancel()
 	log := k.host.cfg.Log.With("role", k.name)
@@ -160,7 +161,7 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 	p.client = k.client(p, args)
 	// gofail: var beforeStart struct{}
 	if err := p.connect(ctx, k); err != nil {
-		return nil, k.startError(path, p, err)
+		return nil, k.startError(path, p, err, wanted.Err() == nil)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -208,8 +209,8 @@ func (k *keeper) environ() []string {
 	return append(env, k.host.cfg.Env...)
 }
 
-// startError counts as a crash, and says what the process said.
-func (k *keeper) startError(path string, p *running, err error) error {
+// startError counts as a crash, unless the start was called off, and says what the process said.
+func (k *keeper) startError(path string, p *running, err error, blame bool) error {
 	byItself := p.child.runs() && p.gone()
 	p.client.Kill()
 	how := p.child.cleared()
@@ -218,7 +219,9 @@ func (k *keeper) startError(path string, p *running, err error) error {
 	}
 	words := p.said.tail()
 	text := fmt.Sprintf("start role %s (%s): %s%s", k.name, path, plainly(err), because(how))
-	k.crashed(words)
+	if blame {
+		k.crashed(words)
+	}
 	kind := crowbar.KindOf(err)
 	switch {
 	case how == fmt.Sprintf("exit status %d", NoSuchRole):

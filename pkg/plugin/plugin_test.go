@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "no such role")
 			os.Exit(3)
 		}
+		if os.Getenv("TEST_SILENT") != "" {
+			select {}
+		}
 		if os.Getenv("TEST_LINGER") != "" {
 			serve(make())
 			select {}

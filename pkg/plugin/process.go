@@ -118,8 +118,8 @@ func (p *process) reap() {
 	}
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
 	p.group.kill()
-	if p.group == nil {
-		strays(p.sockets)
+	if p.group == nil && p.sockets != "" {
+		strays(p.sockets + "\x00")
 	}
 	_ = p.cmd.Wait()
 	p.how = p.cmd.ProcessState.String()
@@ -155,11 +155,9 @@ func (p *process) cleared() string {
 	return p.how
 }
 
-// strays ends the processes that were started, at whatever remove, by the one with this folder for its sockets.
+// strays ends the processes that were started, at whatever remove, by one whose folder for sockets begins so; with a zero byte
+// at its end it is that folder alone.
 func strays(sockets string) {
-	if sockets == "" {
-		return
-	}
 	mark := []byte("PLUGIN_UNIX_SOCKET_DIR=" + sockets)
 	for range 3 { // one may have been starting another
 		found := false
