@@ -2,7 +2,7 @@
 # make test   everything that is tested: unit, contract, property and, on real nodes, end to end
 # make check  formatting, vet, staticcheck, generated files
 # make bench  benchmarks
-# make robustness  daemons killed at every failpoint, ten times each
+# make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
 # make build  the four programs, in bin/
 SHELL := /bin/bash
 GO ?= go
@@ -41,6 +41,7 @@ unit:
 
 robustness:
 	$(GO) test -count 1 -timeout 60m -v ./test/robustness -failpoint.kills 10 -failpoint.ready 3s
+	$(GO) test -count 1 -timeout 60m -v -tags robustness ./test/robustness/three
 
 e2e: build artifacts
 	KUBECLAMP_CACHE=$(CACHE) $(GO) test -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
