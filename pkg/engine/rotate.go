@@ -99,7 +99,6 @@ func (e *Engine) resealAll(ctx context.Context) error {
 		}
 		e.Log.Info("sealing secrets anew", "objects", len(todo), "key", e.Ring.IDs()[0])
 		for batch := range slices.Chunk(todo, resealBatch) {
-			// gofail: var beforeReseal struct{}
 			if err := e.change(ctx, func(d *draft) error { e.resealBatch(d, batch, bad); return nil }); err != nil {
 				return fmt.Errorf("seal anew: %w", err)
 			}
