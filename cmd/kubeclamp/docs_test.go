@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kubeclamp/kubeclamp/pkg/api/apitest"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
@@ -204,7 +206,7 @@ func TestOwnServersWalk(t *testing.T) {
 	}
 	steps := commands(t, doc)
 	config := filepath.Join(dir, "admin.json")
-	r, end, err := rehearse(config)
+	r, end, err := rehearse(config, func(h http.Handler) http.Handler { return apitest.Check(t, h) })
 	if err != nil {
 		t.Fatal(err)
 	}

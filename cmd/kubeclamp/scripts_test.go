@@ -24,6 +24,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/kubeclamp/kubeclamp/pkg/api"
+	"github.com/kubeclamp/kubeclamp/pkg/api/apitest"
 	"github.com/kubeclamp/kubeclamp/pkg/barclamp"
 	"github.com/kubeclamp/kubeclamp/pkg/client"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -50,7 +51,7 @@ func TestMain(m *testing.M) {
 //	darken NODE               the node does not answer dry runs any more
 //	json FILE                 wants that the file is one JSON document
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: setup,
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: func(env *testscript.Env) error { return setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "interrupt": interrupt, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
 			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "json": isJSON,
@@ -58,9 +59,9 @@ func TestScripts(t *testing.T) {
 		}})
 }
 
-func setup(env *testscript.Env) error {
+func setup(t *testing.T, env *testscript.Env) error {
 	file := filepath.Join(env.WorkDir, "admin.json")
-	r, end, err := rehearse(file)
+	r, end, err := rehearse(file, func(h http.Handler) http.Handler { return apitest.Check(t, h) })
 	if err != nil {
 		return err
 	}
@@ -72,8 +73,8 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-// rehearse starts a daemon without nodes and writes the administrator's file.
-func rehearse(file string) (*rehearsal, func(), error) {
+// rehearse starts a daemon without nodes and writes the administrator's file. front is put before its API.
+func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, func(), error) {
 	r := &rehearsal{said: map[string]string{}, held: map[string]bool{}, bent: map[string]string{}, dark: map[string]bool{}, watched: make(chan struct{})}
 	p, err := pki.New(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
@@ -98,7 +99,7 @@ func rehearse(file string) (*rehearsal, func(), error) {
 		}
 	}
 	const token = "0123456789abcdef"
-	answer := api.New(api.Config{Engine: r.engine, Logs: r, Ask: r.ask, Token: token, Log: slog.New(slog.DiscardHandler)})
+	answer := front(api.New(api.Config{Engine: r.engine, Logs: r, Ask: r.ask, Token: token, Log: slog.New(slog.DiscardHandler)}))
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Query().Has("after") {
 			select {

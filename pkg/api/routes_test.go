@@ -68,6 +68,8 @@ func (w *world) routes() []route {
 		route{"GET /api/v2/node_roles/{id}/explain", "GET /api/v2/node_roles/n1%2Fetcd/explain", "", "node_role.explain"},
 		route{"GET /api/v2/attribs/{id}/uses", "GET /api/v2/attribs/etcd-client-port/uses", "", "attrib.uses"},
 		route{"GET /api/v2/secrets/status", "GET /api/v2/secrets/status", "", "secret.status"},
+		route{"GET /api/v2/openapi.yaml", "GET /api/v2/openapi.yaml", "", "application/yaml"},
+		route{"GET /api/v2/openapi.json", "GET /api/v2/openapi.json", "", "application/json"},
 		route{"GET /api/v2/digest", "GET /api/v2/digest", "", "text/plain; charset=utf-8"},
 		route{"GET /utils/digest", "GET /utils/digest", "", "text/plain; charset=utf-8"},
 	)

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/kubeclamp/kubeclamp/pkg/api"
+	"github.com/kubeclamp/kubeclamp/pkg/api/apitest"
 	"github.com/kubeclamp/kubeclamp/pkg/barclamp"
 	"github.com/kubeclamp/kubeclamp/pkg/client"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -61,7 +62,7 @@ func build(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.api = api.New(api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Ask: w.dryRuns, Token: token, Log: slog.New(slog.DiscardHandler)})
-	srv := httptest.NewUnstartedServer(w.api)
+	srv := httptest.NewUnstartedServer(apitest.Check(t, w.api))
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
