@@ -17,8 +17,7 @@ import (
 
 // memos is what runs that had nothing to do have left behind: what they were given, how they looked at the node, and what
 // it said. A role is a function of just these (role.Role says so): while they are the same, there is nothing to do again.
-// It is kept in memory alone. What is forgotten costs a look by the role and nothing else; a role's program cannot change
-// under a running daemon.
+// It is kept in memory alone: what is forgotten costs a look by the role and nothing else.
 type memos struct {
 	mu      sync.Mutex
 	runs    map[crowbar.ID]memo    // by node-role
@@ -158,7 +157,7 @@ func sumOf(v any) (sum, bool) {
 
 // given is the sum of all that a role is given for a run. The state of a peer that serves comes and goes with its own runs,
 // and is no input.
-func given(w *crowbar.Work) sum {
+func given(w *crowbar.Work, program string) sum {
 	peers := slices.Clone(w.Peers)
 	for i := range peers {
 		if peers[i].Settled {
@@ -166,18 +165,26 @@ func given(w *crowbar.Work) sum {
 		}
 	}
 	s, _ := sumOf(struct {
-		Role, Node, Address, Deployment, Arch string
-		Attribs                               crowbar.Data
-		Peers                                 []crowbar.Peer
-		First, Again                          bool
-	}{w.Role.Name, w.Node.Short(), w.Node.Address, w.Deployment.Name, w.Node.Arch, w.Attribs, peers, w.First, w.Again})
+		Role, Program, Node, Address, Deployment, Arch string
+		Attribs                                        crowbar.Data
+		Peers                                          []crowbar.Peer
+		First, Again                                   bool
+	}{w.Role.Name, program, w.Node.Short(), w.Node.Address, w.Deployment.Name, w.Node.Arch, w.Attribs, peers, w.First, w.Again})
 	return s
 }
 
 // unchanged says that a run needs no role: what the role is given is as it was the last time that it had nothing to do, and
 // so is what the node says. in is the sum of what it is given.
 func (a *Annealer) unchanged(ctx context.Context, w *crowbar.Work, name string, j jig.Jig, log *runLog) (in sum, same bool) {
-	in = given(w)
+	r, err := a.Roles(w.Role.Name)
+	if err != nil {
+		return sum{}, false // the run itself tells
+	}
+	program := ""
+	if p, ok := r.(interface{ Program() string }); ok {
+		program = p.Program()
+	}
+	in = given(w, program)
 	m, known := a.memos.of(w.NodeRole.ID)
 	if !known || w.Remove || w.Force {
 		return in, false

@@ -33,6 +33,8 @@ type bench struct {
 	breaks func() error   // what an Exec ends with, if set
 	also   func(name string, on role.Target, wrote bool)
 	looks  string // more for every look's script
+
+	programs map[string]string // of roles, where it is not the first
 }
 
 const chain = `
@@ -112,6 +114,9 @@ type keeps struct {
 }
 
 func (r keeps) Describe() role.Info { return role.Info{Name: r.name} }
+
+// Program is the one that the role is.
+func (r keeps) Program() string { return r.b.programs[r.name] }
 
 func (r keeps) file(node string) string { return filepath.Join(r.b.dir, node, r.name) }
 
@@ -313,6 +318,14 @@ func TestAChangedAttribRunsItsRoleAlone(t *testing.T) {
 	if _, called := b.rerun(); slices.Contains(called, "r4@a") || !slices.Contains(called, "r5@a") || b.read("a", "r5") != "new\n" {
 		t.Errorf("calls of %v, r5 is %q", called, b.read("a", "r5"))
 	}
+}
+
+func TestAnotherProgramIsCalled(t *testing.T) {
+	b := settled(t)
+	b.programs = map[string]string{"r4": "another"}
+	execs, called := b.rerun()
+	b.wants(execs, called, 2, 2, "r4@a", "r4@b")
+	b.quiet()
 }
 
 func TestForceCallsEveryRole(t *testing.T) {

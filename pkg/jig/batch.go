@@ -12,13 +12,14 @@ import (
 )
 
 // Batch makes one command of several, so that they cost one round trip. They run one after the other, each with its own
-// environment and input, whatever those before it ended with; an input that several of them have travels once. Stdout,
+// environment and input, whatever those before it ended with; an input that several of them have travels once. Each finds
+// in KUBECLAMP_WAITED how many milliseconds it waited for those before it. Stdout,
 // Stderr and Timeout of the parts are not looked at. split takes the answer apart again; it has fewer parts where the
 // batch was cut off, and the shell's word on stderr about one that was killed.
 func Batch(parts []Cmd) (whole Cmd, split func(Exit) []Exit, err error) {
 	mark := rand.Text() // what nobody can print by chance
 	var text strings.Builder
-	text.WriteString("{\n") // read to its end before it starts
+	text.WriteString("{\n" + waited) // all of it is read before it starts
 	inputs := map[string]int{}
 	for _, p := range parts {
 		if err := batchPart(&text, inputs, p); err != nil {
@@ -29,6 +30,17 @@ func Batch(parts []Cmd) (whole Cmd, split func(Exit) []Exit, err error) {
 	text.WriteString("} </dev/null\n")
 	return Script(text.String()), func(e Exit) []Exit { return unbatch(e, mark) }, nil
 }
+
+// waited sets up the count of milliseconds since the batch began, without starting a process.
+const waited = `uptime() {
+	up=1.00
+	[ -r /proc/uptime ] && read -r up _ </proc/uptime
+	case $up in 0.*) up=1.00 ;; esac
+	up=${up%.*}${up#*.}
+}
+uptime
+began=$up
+`
 
 func batchPart(text *strings.Builder, inputs map[string]int, p Cmd) error {
 	if len(p.Argv) == 0 || p.Argv[0] == "" {
@@ -59,7 +71,7 @@ func batchPart(text *strings.Builder, inputs map[string]int, p Cmd) error {
 		}
 		fmt.Fprintf(text, "printf %%s \"$in%d\" | ", n)
 	}
-	text.WriteString("(" + env + "\nexec")
+	text.WriteString("(uptime; export KUBECLAMP_WAITED=$(((up - began) * 10))\n" + env + "\nexec")
 	for _, a := range p.Argv {
 		text.WriteString(" " + Quote(a))
 	}

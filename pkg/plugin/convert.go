@@ -24,10 +24,11 @@ func infoOut(r role.Role) *rolev1.DescribeResponse {
 type ability struct {
 	info            role.Info
 	checks, removes bool
+	program         string // sha256 of the program, hex
 }
 
 func infoIn(d *rolev1.DescribeResponse) ability {
-	return ability{role.Info{Name: d.GetName(), Version: d.GetVersion(), Wants: d.GetWants()}, d.GetChecks(), d.GetRemoves()}
+	return ability{info: role.Info{Name: d.GetName(), Version: d.GetVersion(), Wants: d.GetWants()}, checks: d.GetChecks(), removes: d.GetRemoves()}
 }
 
 func targetOut(t role.Target, hands uint32) (*rolev1.Target, error) {

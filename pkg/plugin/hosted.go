@@ -19,7 +19,7 @@ import (
 
 // hosted gives an object with just the abilities that the role has.
 func hosted(k *keeper, can ability) role.Role {
-	c := &client{keeper: k, info: can.info}
+	c := &client{keeper: k, info: can.info, program: can.program}
 	switch {
 	case can.checks && can.removes:
 		return struct {
@@ -43,8 +43,9 @@ func hosted(k *keeper, can ability) role.Role {
 
 // client is the role in the daemon.
 type client struct {
-	keeper *keeper
-	info   role.Info
+	keeper  *keeper
+	info    role.Info
+	program string // sha256, hex
 }
 
 type checker struct{ c *client }
@@ -52,6 +53,9 @@ type remover struct{ c *client }
 
 // Describe is what the process said when it started.
 func (c *client) Describe() role.Info { return c.info }
+
+// Program tells this program of the role from any other: what another one said counts no more.
+func (c *client) Program() string { return c.program }
 
 // Apply has the role's process bring one node to the desired state.
 func (c *client) Apply(ctx context.Context, on role.Target) (role.Result, error) {

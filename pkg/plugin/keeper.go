@@ -163,6 +163,7 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 	if err := p.connect(ctx, k); err != nil {
 		return nil, k.startError(path, p, err, wanted.Err() == nil)
 	}
+	p.can.program = prog.sum
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {

@@ -34,9 +34,12 @@ ask() {
 	"$ctl" --endpoints "$url" --cacert "$pki/ca.crt" --cert "$pki/admin.crt" --key "$pki/admin.key" \
 		--dial-timeout 2s --command-timeout 4s -w json "$@" 2>/dev/null
 }
+still() { # what grows with each write is of no use here, and would make every answer another one
+	printf '%s\n' "$1" | sed -E 's/"(revision|raft_term|raftTerm|raftIndex|raftAppliedIndex|dbSize|dbSizeInUse|leader)":[0-9]+/"\1":0/g'
+}
 status=$(ask endpoint status) || exit 0
-echo "status=$status"
-members=$(ask member list) && echo "members=$members"
+echo "status=$(still "$status")"
+members=$(ask member list) && echo "members=$(still "$members")"
 exit 0
 `
 

@@ -3,6 +3,7 @@ package nodeprep
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -36,15 +37,28 @@ type address struct {
 	prefix netip.Prefix // address and length
 }
 
-var probes = []linux.Probe{
-	{Name: "hosts", Script: "cat /etc/hosts"},
-	{Name: "fstab", Script: "cat /etc/fstab"},
-	{Name: "swaps", Script: "tail -n +2 /proc/swaps"},
-	{Name: "disk", Script: "df -Pk /var | tail -n 1"},
-	{Name: "addresses", Script: "ip -o address show"},
-	{Name: "listeners", Script: "ss -Hltnp"},
-	{Name: "machine-id", Script: "cat /etc/machine-id"},
+// probes asks for what differs from one time to the next only where it matters: whether there is room rather than how much,
+// addresses without how long they are leased for, and listeners before the first run alone.
+func probes(c config, again bool) []linux.Probe {
+	all := []linux.Probe{
+		{Name: "hosts", Script: "cat /etc/hosts"},
+		{Name: "fstab", Script: "cat /etc/fstab"},
+		{Name: "swaps", Script: "tail -n +2 /proc/swaps"},
+		{Name: "disk", Script: diskText, Args: []string{strconv.Itoa(c.MinDisk << 20)}},
+		{Name: "addresses", Script: `a=$(ip -o address show) || exit; printf '%s\n' "$a" | sed 's/\\.*//'`},
+		{Name: "machine-id", Script: "cat /etc/machine-id"},
+	}
+	if !again {
+		all = append(all, linux.Probe{Name: "listeners", Script: "ss -Hltnp"})
+	}
+	return all
 }
+
+// diskText says "enough", or df's line. $1 is how many KiB have to be free.
+const diskText = `set -- "$1" $(df -Pk /var | tail -n 1)
+[ "$5" -ge "$1" ] 2>/dev/null && echo enough && exit
+shift
+echo "$*"`
 
 func read(ctx context.Context, on role.Target) (config, facts, error) {
 	var c config
@@ -60,7 +74,7 @@ func read(ctx context.Context, on role.Target) (config, facts, error) {
 		Files:   []linux.File{{Path: "/etc/hosts"}, {Path: "/etc/fstab"}, {Path: "/etc/hostname"}},
 		Modules: modules, Sysctls: sysctls(nil),
 	}
-	raw, err := linux.Read(ctx, on, sketch, probes...)
+	raw, err := linux.Read(ctx, on, sketch, probes(c, on.Again)...)
 	if err != nil {
 		return c, facts{}, err
 	}
@@ -76,15 +90,10 @@ func parse(raw linux.Facts) (facts, error) {
 	for _, l := range lines(raw.Probe["swaps"]) {
 		f.swaps = append(f.swaps, strings.Fields(l)[0])
 	}
-	w := strings.Fields(raw.Probe["disk"])
-	if len(w) < 4 {
-		return f, fmt.Errorf("df /var says %q", raw.Probe["disk"])
+	var err error
+	if f.freeGiB, err = free(strings.TrimSpace(raw.Probe["disk"])); err != nil {
+		return f, err
 	}
-	kib, err := strconv.ParseFloat(w[3], 64)
-	if err != nil {
-		return f, fmt.Errorf("df /var says %q: %w", raw.Probe["disk"], err)
-	}
-	f.freeGiB = kib / (1 << 20)
 	if raw.ProbeCode["addresses"] != 0 {
 		return f, crowbar.Errorf(crowbar.Invalid, "the command ip ended with %d: install iproute2", raw.ProbeCode["addresses"])
 	}
@@ -113,6 +122,22 @@ func parse(raw linux.Facts) (facts, error) {
 		f.listeners[port] = who(l)
 	}
 	return f, nil
+}
+
+// free is how many GiB are; more than anybody can want where that is enough.
+func free(said string) (float64, error) {
+	if said == "enough" {
+		return math.Inf(1), nil
+	}
+	w := strings.Fields(said)
+	if len(w) < 4 {
+		return 0, fmt.Errorf("df /var says %q", said)
+	}
+	kib, err := strconv.ParseFloat(w[3], 64)
+	if err != nil {
+		return 0, fmt.Errorf("df /var says %q: %w", said, err)
+	}
+	return kib / (1 << 20), nil
 }
 
 // who is the process in a line of ss: users:(("sshd",pid=189,fd=3)).

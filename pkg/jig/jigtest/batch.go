@@ -2,6 +2,7 @@ package jigtest
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -53,6 +54,26 @@ func (s suite) batch(t *testing.T) {
 		if _, _, err := jig.Batch([]jig.Cmd{bad}); err == nil {
 			t.Errorf("%s: was taken", name)
 		}
+	}
+}
+
+// batchWaited: what compares times knows how long it waited for others.
+func (s suite) batchWaited(t *testing.T) {
+	ctx, c, _ := s.open(t)
+	tell := jig.Cmd{Argv: []string{"/bin/sh", "-c", "echo $KUBECLAMP_WAITED"}}
+	whole, split, err := jig.Batch([]jig.Cmd{tell, {Argv: []string{"sleep", "0.2"}}, tell})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exit, err := c.Exec(ctx, whole)
+	got := split(exit)
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%+v %v", got, err)
+	}
+	first, err := strconv.Atoi(strings.TrimSpace(string(got[0].Stdout)))
+	last, err2 := strconv.Atoi(strings.TrimSpace(string(got[2].Stdout)))
+	if err != nil || err2 != nil || first < 0 || last-first < 190 { // in hundredths of a second
+		t.Errorf("waited %d ms, and %d ms after a sleep of 200: %v %v", first, last, err, err2)
 	}
 }
 

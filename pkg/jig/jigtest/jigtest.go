@@ -38,7 +38,7 @@ func Run(t *testing.T, dial func(t *testing.T) jig.Conn, o Options) {
 	if !o.Nothing {
 		for name, f := range map[string]func(*testing.T){
 			"argv": s.argv, "env": s.env, "exit codes": s.exitCodes, "stderr": s.stderr, "stdin binary": s.stdinBinary, "stdin unread": s.stdinUnread,
-			"stdin fails": s.stdinFails, "stdout big": s.stdoutBig, "stdout capped": s.stdoutCapped, "stdout refused": s.stdoutRefused, "script": s.script, "batch": s.batch, "batch cut off": s.batchCutOff, "cancel kills": s.cancelKills, "stubborn child": s.stubborn,
+			"stdin fails": s.stdinFails, "stdout big": s.stdoutBig, "stdout capped": s.stdoutCapped, "stdout refused": s.stdoutRefused, "script": s.script, "batch": s.batch, "batch cut off": s.batchCutOff, "batch waited": s.batchWaited, "cancel kills": s.cancelKills, "stubborn child": s.stubborn,
 			"timeout": s.timeout, "concurrent": s.concurrent, "background child": s.background, "put and get": s.putGet, "put modes": s.putModes,
 			"put interrupted": s.putInterrupted, "put cancelled": s.putCancelled, "put no folder": s.putNoFolder, "put over symlink": s.putSymlink, "put strange name": s.putStrange, "put at once": s.putAtOnce,
 			"get closed early": s.getClosedEarly, "get folder": s.getFolder, "dial echo": s.dialEcho, "dial deadline": s.dialDeadline, "dial refused": s.dialRefused, "closed": s.closed,

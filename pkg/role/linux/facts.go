@@ -24,7 +24,7 @@ type Facts struct {
 	Packager string        // "apt", "dnf", "yum" or ""
 	Cgroup   int           // 1 or 2
 	Banned   bool          // a killed installation left its ban on starting services behind
-	Now      time.Time     // the node's clock when it was read
+	Now      time.Time     // the node's clock when it was read; as ours where it is less than a second away
 	Asked    time.Time     // our clock when the question was sent
 	Trip     time.Duration // until the answer was here
 
@@ -43,6 +43,7 @@ type Facts struct {
 
 	Artifacts map[string]role.Artifact // of the wanted binaries, from the host's catalogue
 	asked     Query
+	near      bool // the clocks agree
 }
 
 // OS is /etc/os-release.
@@ -55,7 +56,7 @@ type Path struct {
 	Owner  string
 	Group  string
 	Size   int64
-	MTime  string // seconds, with nine decimals
+	MTime  string // seconds, with nine decimals; 0 of folders, as Size
 	SHA256 string // of files that were asked to be hashed
 	To     string // of links
 }
@@ -96,6 +97,9 @@ func Read(ctx context.Context, on role.Target, want State, probes ...Probe) (Fac
 		return Facts{}, fmt.Errorf("read facts of node %s: %w", on.Node, err)
 	}
 	f.Asked, f.Trip = asked, trip
+	if f.near {
+		f.Now = asked.Add(trip / 2)
+	}
 	f.Artifacts, err = stat(ctx, on, want)
 	return f, err
 }
@@ -279,6 +283,8 @@ func (f *Facts) takeHost(l []string) error {
 			f.Cgroup, _ = strconv.Atoi(v)
 		case "banned":
 			f.Banned = true
+		case "clock":
+			f.near = v == "near"
 		case "now":
 			sec, nano, _ := strings.Cut(v, ".")
 			s, err := strconv.ParseInt(sec, 10, 64)

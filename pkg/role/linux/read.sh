@@ -13,32 +13,96 @@ IFS='
 frame() { printf '%s %d\n%s\n' "$1" "${#2}" "$2"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# list gives what a function says of a list; for an empty one no process is started.
+list() {
+	if [ -n "$3" ]; then frame "$1" "$("$2" $3)"; else frame "$1" ""; fi
+}
+os() {
+	text=
+	[ -r /etc/os-release ] && while IFS= read -r line || [ -n "$line" ]; do
+		text="$text$line
+"
+	done </etc/os-release
+	frame os "${text%?}"
+}
 host() {
-	echo "arch=$(uname -m)"
-	echo "kernel=$(uname -r)"
-	echo "hostname=$(cat /proc/sys/kernel/hostname 2>/dev/null || uname -n)"
-	if [ -d /run/systemd/system ]; then echo init=systemd; else echo init=; fi
-	if have apt-get; then echo packager=apt; elif have dnf; then echo packager=dnf; elif have yum; then echo packager=yum; else echo packager=; fi
-	if [ -f /sys/fs/cgroup/cgroup.controllers ]; then echo cgroup=2; elif [ -d /sys/fs/cgroup ]; then echo cgroup=1; else echo cgroup=0; fi
-	[ -f /usr/sbin/policy-rc.d ] && grep -q '^# kubeclamp: ' /usr/sbin/policy-rc.d && echo banned=1
-	echo "now=$(date +%s.%N)"
+	u=$(uname -rm)
+	h=
+	[ -r /proc/sys/kernel/hostname ] && read -r h </proc/sys/kernel/hostname
+	i=
+	[ -d /run/systemd/system ] && i=systemd
+	p=
+	if have apt-get; then p=apt; elif have dnf; then p=dnf; elif have yum; then p=yum; fi
+	c=0
+	if [ -f /sys/fs/cgroup/cgroup.controllers ]; then c=2; elif [ -d /sys/fs/cgroup ]; then c=1; fi
+	clock
+	[ -f /usr/sbin/policy-rc.d ] && grep -q '^# kubeclamp: ' /usr/sbin/policy-rc.d && clock="banned=1
+$clock"
+	frame host "arch=${u##* }
+kernel=${u%% *}
+hostname=${h:-$(uname -n)}
+init=$i
+packager=$p
+cgroup=$c
+$clock"
+}
+# clock is exact only where it is a second away from the host's: an answer that differs each time could not be compared.
+clock() {
+	t=$(date +%s%N)
+	case ${KUBECLAMP_NOW:-x}$t in
+	*[!0-9]*) ;;
+	*)
+		d=$((t - KUBECLAMP_NOW - ${KUBECLAMP_WAITED:-0} * 1000000))
+		[ "$d" -gt -200000000 ] && [ "$d" -lt 1000000000 ] && clock=clock=near && return
+		;;
+	esac
+	s=${t%?????????}
+	clock=now=$s.${t#"$s"}
 }
 
-stats() { [ $# -gt 0 ] && stat -c '%f %a %U %G %s %.9Y %n' -- "$@" 2>/dev/null; }
-hashes() { [ $# -gt 0 ] && sha256sum -- "$@" 2>/dev/null; }
-links() { for p; do [ -L "$p" ] && printf '%s\n%s\n' "$p" "$(readlink -- "$p")"; done; }
+# Size and time of a folder change with what others put in it.
+stats() {
+	all=$(stat -c '%f %a %U %G %s %.9Y %n' -- "$@" 2>/dev/null)
+	text=
+	for line in $all; do
+		case $line in
+		4*)
+			rest=${line#* * * * }
+			line=${line%"$rest"}"0 0 ${rest#* * }"
+			;;
+		esac
+		text="$text$line
+"
+	done
+	frame stat "${text%?}"
+}
+hashes() { sha256sum -- "$@" 2>/dev/null; }
+links() {
+	text=
+	for p; do
+		[ -L "$p" ] && text="$text$p
+$(readlink -- "$p")
+"
+	done
+	frame link "${text%?}"
+}
 stamps() { for p; do l=; [ -f "$p" ] && read -r l <"$p"; printf '%s\n' "$l"; done; }
 marks() {
+	text=
 	set +f
-	for p in "$1"/*; do [ -f "$p" ] && printf '%s\n' "${p##*/}"; done
+	for p in "$1"/*; do
+		[ -f "$p" ] && text="$text${p##*/}
+"
+	done
 	set -f
+	frame marks "${text%?}"
 }
 units() {
-	[ $# -gt 0 ] && [ -d /run/systemd/system ] &&
+	[ -d /run/systemd/system ] &&
 		systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p Result -p UnitFileState -p NeedDaemonReload -p NRestarts -p MainPID -p FragmentPath -- "$@"
 }
-debs() { [ $# -gt 0 ] && have dpkg-query && dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null; }
-rpms() { [ $# -gt 0 ] && have rpm && rpm -q --qf '%{NAME} ii %{VERSION}-%{RELEASE}\n' -- "$@" 2>/dev/null; }
+debs() { have dpkg-query && dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null; }
+rpms() { have rpm && rpm -q --qf '%{NAME} ii %{VERSION}-%{RELEASE}\n' -- "$@" 2>/dev/null; }
 sysctls() {
 	for k; do
 		p=/proc/sys/$(printf %s "$k" | tr . /)
@@ -63,8 +127,8 @@ modules() {
 		esac
 	done
 }
-users() { [ $# -gt 0 ] && getent passwd -- "$@"; }
-groups_() { [ $# -gt 0 ] && getent group -- "$@"; }
+users() { getent passwd -- "$@"; }
+groups_() { getent group -- "$@"; }
 probe() {
 	PROBE=$1
 	unset IFS
@@ -73,19 +137,20 @@ probe() {
 	eval "$PROBE"
 }
 
-frame os "$(cat /etc/os-release 2>/dev/null)"
-frame host "$(host)"
-frame marks "$(marks "$2/pending")"
-frame stat "$(stats $3)"
-frame link "$(links $3)"
-frame sha256 "$(hashes $4)"
-frame stamp "$(stamps $5)"
-frame unit "$(units $6)"
-frame package "$(debs $7; rpms $8)"
-frame sysctl "$(sysctls $9)"
-frame module "$(modules ${10})"
-frame user "$(users ${11})"
-frame group "$(groups_ ${12})"
+os
+host
+marks "$2/pending"
+[ -n "$3" ] && stats $3
+[ -n "$3" ] && links $3
+list sha256 hashes "$4"
+list stamp stamps "$5"
+list unit units "$6"
+list package debs "$7"
+list package rpms "$8"
+list sysctl sysctls "$9"
+list module modules "${10}"
+list user users "${11}"
+list group groups_ "${12}"
 shift 12
 while [ $# -ge 3 ]; do
 	name=$1
