@@ -55,8 +55,12 @@ var doors = map[string][]string{
 	"roles":                 {"pkg/role", "roles/*"},
 	"roles/*":               {"pkg/jig", "pkg/role", "pkg/role/linux", "pkg/role/kube"},
 	"roles/etcd/etcdclient": {"pkg/jig"},
+	"roles/etcd/etcdtest":   {}, // an etcd for tests of roles
 	"roles/etcd":            {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
 	"roles/flannel":         {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
+	"test/beside":           {"pkg/lab", "test/beside/work"},
+	"test/beside/role":      {"pkg/jig", "pkg/plugin", "pkg/role", "pkg/role/linux", "test/beside/work"},
+	"test/beside/work":      {}, // what both tools have to do
 	"test/*":                {"pkg/*", "jigs/*", "roles/*", "roles"},
 }
 
@@ -66,7 +70,7 @@ var lodgers = map[string][]string{
 	"go.etcd.io/etcd/server":                     {"pkg/store/embedded"},
 	"go.uber.org/zap":                            {"pkg/store/embedded", "pkg/store", "roles/etcd/etcdclient", "roles/etcd"}, // etcd's own logger
 	"github.com/hashicorp":                       {"pkg/plugin"},
-	"google.golang.org/grpc":                     {"pkg/plugin", "proto/role/v1", "pkg/store", "roles/etcd/etcdclient", "roles/etcd"}, // dial options of clientv3
+	"google.golang.org/grpc":                     {"pkg/plugin", "proto/role/v1", "pkg/store", "roles/etcd/etcdclient", "roles/etcd", "roles/etcd/etcdtest"}, // dial options of clientv3, and a server of tests
 	"google.golang.org/protobuf":                 {"pkg/plugin", "proto/role/v1"},
 	"github.com/miekg/dns":                       {"pkg/nameserver"},
 	"golang.org/x/crypto/ssh":                    {"jigs/ssh"},

@@ -2,36 +2,26 @@ package etcd
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 	"github.com/kubeclamp/kubeclamp/pkg/role/roletest"
+	"github.com/kubeclamp/kubeclamp/roles/etcd/etcdtest"
 )
 
 // world is a cluster of etcd in memory: real clients speak to it over real TLS. The member of the roletest.Node runs while
@@ -39,8 +29,6 @@ import (
 type world struct {
 	t       *testing.T
 	node    *roletest.Node
-	leaf    map[string]any
-	conf    *tls.Config
 	mu      sync.Mutex
 	members []*pb.Member
 	running map[string]bool // by client URL; others than the node's
@@ -58,7 +46,6 @@ func peerAt(address string) string   { return "https://" + address + ":2380" }
 // newWorld has a voting, running member at each address.
 func newWorld(t *testing.T, n *roletest.Node, others ...string) *world {
 	w := &world{t: t, node: n, running: map[string]bool{}, next: 0xa0}
-	w.leaf, w.conf = pki()
 	for i, a := range others {
 		w.members = append(w.members, w.member(fmt.Sprintf("n%d", i+2), a, false))
 		w.running[clientAt(a)] = true
@@ -89,7 +76,7 @@ func (w *world) id(address string) uint64 {
 // target is the node, with the others as peers that serve.
 func (w *world) target(first bool, others ...string) role.Target {
 	on := w.node.Target(crowbar.Data{"etcd-client-port": 2379, "etcd-peer-port": 2380, "etcd-data-dir": "/var/lib/etcd", "etcd-cluster-token": "token",
-		"etcd-server-leaf": w.leaf, "etcd-peer-leaf": w.leaf, "etcd-admin-leaf": w.leaf})
+		"etcd-server-leaf": etcdtest.Leaf(), "etcd-peer-leaf": etcdtest.Leaf(), "etcd-admin-leaf": etcdtest.Leaf()})
 	on.First = first
 	on.Peers = []role.Peer{{Role: "etcd", Node: w.node.Name, Address: nodeAddress}}
 	for i, a := range others {
@@ -97,34 +84,6 @@ func (w *world) target(first bool, others ...string) role.Target {
 	}
 	return on
 }
-
-// pki is one authority that is everybody's leaf as well.
-var pki = sync.OnceValues(func() (map[string]any, *tls.Config) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "etcd"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	for i := range 9 {
-		c.IPAddresses = append(c.IPAddresses, net.ParseIP(fmt.Sprintf("198.18.0.%d", 10+i)))
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		panic(err)
-	}
-	crt := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	leaf := map[string]any{"cert": crt, "key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})), "ca": crt}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM([]byte(crt))
-	conf := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, NextProtos: []string{"h2"}}
-	return leaf, conf
-})
 
 func (w *world) find(peerURL string) *pb.Member {
 	for _, m := range w.members {
@@ -231,15 +190,12 @@ func (w *world) dial(_, addr string) (net.Conn, error) {
 	if !w.running[at] && (me == nil || at != clientAt(nodeAddress)) {
 		return nil, errors.New("connection refused")
 	}
-	l := bufconn.Listen(1 << 16)
-	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(w.conf)))
 	a := answers{w: w, url: at}
-	pb.RegisterKVServer(s, a)
-	pb.RegisterClusterServer(s, a)
-	pb.RegisterMaintenanceServer(s, a)
-	go s.Serve(l)
-	w.t.Cleanup(s.Stop)
-	return l.Dial()
+	return etcdtest.Dial(w.t, func(s *grpc.Server) {
+		pb.RegisterKVServer(s, a)
+		pb.RegisterClusterServer(s, a)
+		pb.RegisterMaintenanceServer(s, a)
+	})
 }
 
 // answers is one member's side of a connection.

@@ -2,32 +2,22 @@ package flannel
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 	"github.com/kubeclamp/kubeclamp/pkg/role/roletest"
+	"github.com/kubeclamp/kubeclamp/roles/etcd/etcdtest"
 )
 
 // world is a node whose flanneld leases a subnet as soon as it runs, and an etcd that real clients speak to over TLS.
@@ -54,9 +44,8 @@ func newWorld(t *testing.T, n *roletest.Node) *world {
 }
 
 func (w *world) target(more crowbar.Data) role.Target {
-	leaf, _ := pki()
 	d := crowbar.Data{"flannel-backend": "vxlan", "flannel-subnet-length": 24, "flannel-etcd-prefix": "/kubeclamp/network", "flannel-port": 0,
-		"flannel-leaf": leaf, "etcd-client-port": 2379, "kubernetes-pod-cidr": "10.244.0.0/16", "node-network": ""}
+		"flannel-leaf": etcdtest.Leaf(), "etcd-client-port": 2379, "kubernetes-pod-cidr": "10.244.0.0/16", "node-network": ""}
 	for k, v := range more {
 		d[k] = v
 	}
@@ -110,13 +99,7 @@ func (w *world) dial(_, addr string) (net.Conn, error) {
 	if w.down {
 		return nil, errors.New("connection refused")
 	}
-	_, conf := pki()
-	l := bufconn.Listen(1 << 16)
-	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(conf)))
-	pb.RegisterKVServer(s, kv{w: w})
-	go s.Serve(l)
-	w.t.Cleanup(s.Stop)
-	return l.Dial()
+	return etcdtest.Dial(w.t, func(s *grpc.Server) { pb.RegisterKVServer(s, kv{w: w}) })
 }
 
 type kv struct {
@@ -153,28 +136,3 @@ func (k kv) Txn(_ context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
 	}
 	return &pb.TxnResponse{Succeeded: true}, nil
 }
-
-// pki is one authority that is everybody's leaf as well.
-var pki = sync.OnceValues(func() (map[string]any, *tls.Config) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "etcd"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		IPAddresses: []net.IP{net.ParseIP("198.18.0.12"), net.ParseIP("198.18.0.13")}}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		panic(err)
-	}
-	crt := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM([]byte(crt))
-	return map[string]any{"cert": crt, "key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})), "ca": crt},
-		&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, NextProtos: []string{"h2"}}
-})

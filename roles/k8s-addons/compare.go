@@ -9,11 +9,10 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 )
 
 const (
-	kubectlFile  = "/usr/local/bin/kubectl"
-	kubeconfig   = "/etc/kubernetes/admin.conf"
 	rolloutLimit = 5 * time.Minute
 	answerLimit  = time.Minute
 )
@@ -26,11 +25,6 @@ func foresee(ctx context.Context, on role.Target, c config) (role.Result, error)
 	}
 	text, err := c.manifest(have.Resolver)
 	return role.Result{Changes: objects(text)}, err
-}
-
-func kubectl(ctx context.Context, on role.Target, stdin string, args ...string) (string, error) {
-	argv := append([]string{kubectlFile, "--kubeconfig", kubeconfig, "--request-timeout=60s"}, args...)
-	return jig.Run(ctx, on.Conn, jig.Cmd{Argv: argv, Stdin: strings.NewReader(stdin)})
 }
 
 // read asks until the API server answers: it may just be starting.
@@ -53,7 +47,7 @@ func ask(ctx context.Context, on role.Target, c config) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	exit, err := on.Conn.Exec(ctx, jig.Script(factsText, with, without, kubectlFile, kubeconfig))
+	exit, err := on.Conn.Exec(ctx, jig.Script(factsText, with, without, kube.KubectlFile, kube.AdminConfig))
 	if err != nil {
 		return facts{}, err
 	}
@@ -68,7 +62,7 @@ func put(ctx context.Context, on role.Target, c config, nodeResolves bool) error
 	if err != nil {
 		return err
 	}
-	if _, err := kubectl(ctx, on, text, "apply", "--server-side", "--force-conflicts", "--field-manager=kubeclamp", "-f", "-"); err != nil {
+	if err := kube.KubectlApply(ctx, on.Conn, text); err != nil {
 		return fmt.Errorf("apply cluster DNS: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 )
 
 // New is the role.
@@ -68,7 +69,7 @@ func (addons) Remove(ctx context.Context, on role.Target) error {
 	if err != nil {
 		return err
 	}
-	if _, err := kubectl(ctx, on, text, "delete", "--ignore-not-found", "--wait", "--timeout=2m", "-f", "-"); err != nil {
+	if _, err := kube.Kubectl(ctx, on.Conn, text, "delete", "--ignore-not-found", "--wait", "--timeout=2m", "-f", "-"); err != nil {
 		return fmt.Errorf("delete cluster DNS: %w", err)
 	}
 	return nil

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 )
 
 // rolledOut waits until every pod of cluster DNS is available, and says of those that are not why.
 func rolledOut(ctx context.Context, on role.Target) error {
 	return role.Await(ctx, "the pods of cluster DNS", rolloutLimit, func(ctx context.Context) (bool, error) {
-		out, err := kubectl(ctx, on, "", "-n", "kube-system", "get", "deployments,pods", "-l", "k8s-app=kube-dns", "-o", "json")
+		out, err := kube.Kubectl(ctx, on.Conn, "", "-n", "kube-system", "get", "deployments,pods", "-l", "k8s-app=kube-dns", "-o", "json")
 		if err != nil {
 			return false, err
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
 
 // command is an ExecStart of a program and its flags, one a line. Values hold no character that systemd would read.
@@ -16,19 +18,7 @@ const sandbox = `User=` + user + `
 Restart=always
 RestartSec=2
 UMask=0077
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectControlGroups=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native
-`
+` + linux.Confined
 
 func apiserverUnit(s settings) string {
 	caps := "CapabilityBoundingSet="

@@ -45,18 +45,7 @@ RestartSec=1
 DynamicUser=yes
 StateDirectory=kubeclamp-lb
 CapabilityBoundingSet=
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectControlGroups=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-LockPersonality=yes
-SystemCallArchitectures=native
-
+` + linux.Confined + `
 [Install]
 WantedBy=multi-user.target
 `

@@ -11,6 +11,7 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 )
 
 // deploy puts a test server on every node.
@@ -20,7 +21,7 @@ func (r *run) deploy(ctx context.Context) error {
 		return err
 	}
 	return role.Await(ctx, "namespace "+space+" to take the test servers", podsLimit, func(ctx context.Context) (bool, error) {
-		_, err := r.kubectl(ctx, text, "apply", "--server-side", "--force-conflicts", "--field-manager=kubeclamp", "-f", "-")
+		err := kube.KubectlApply(ctx, r.on.Conn, text)
 		return err == nil, err // refused while an earlier namespace is still being deleted
 	})
 }
@@ -28,7 +29,7 @@ func (r *run) deploy(ctx context.Context) error {
 // await waits for a ready pod on every node that is Ready.
 func (r *run) await(ctx context.Context) error {
 	err := role.Await(ctx, "a test server on "+some(r.facts.Ready), podsLimit, func(ctx context.Context) (bool, error) {
-		out, err := r.kubectl(ctx, "", "-n", space, "get", "pods", "-l", "app=testserver", "-o", "json")
+		out, err := kube.Kubectl(ctx, r.on.Conn, "", "-n", space, "get", "pods", "-l", "app=testserver", "-o", "json")
 		if err != nil {
 			return false, err
 		}
@@ -59,7 +60,7 @@ func (r *run) await(ctx context.Context) error {
 // ask runs the test server's own client in a pod, until it succeeds and its answer is right.
 func (r *run) ask(ctx context.Context, from pod, what string, right func(string) error, args ...string) error {
 	return role.Await(ctx, what, proofLimit, func(ctx context.Context) (bool, error) {
-		out, err := r.kubectl(ctx, "", append([]string{"-n", space, "exec", from.Name, "--", "testserver"}, args...)...)
+		out, err := kube.Kubectl(ctx, r.on.Conn, "", append([]string{"-n", space, "exec", from.Name, "--", "testserver"}, args...)...)
 		if err == nil {
 			err = right(strings.TrimSpace(out))
 		}
@@ -134,7 +135,7 @@ func is(want string) func(string) error {
 
 // service has a pod fetch through the Service's address.
 func (r *run) service(ctx context.Context) error {
-	ip, err := r.kubectl(ctx, "", "-n", space, "get", "service", "testserver", "-o", "jsonpath={.spec.clusterIP}")
+	ip, err := kube.Kubectl(ctx, r.on.Conn, "", "-n", space, "get", "service", "testserver", "-o", "jsonpath={.spec.clusterIP}")
 	if err != nil {
 		return err
 	}
@@ -180,13 +181,12 @@ func (r *run) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.kubectl(ctx, string(doc), "apply", "--server-side", "--force-conflicts", "--field-manager=kubeclamp", "-f", "-")
-	return err
+	return kube.KubectlApply(ctx, r.on.Conn, string(doc))
 }
 
 // tidy takes the test servers away. After a failed proof they stay, for a look.
 func (r *run) tidy(ctx context.Context) error {
-	_, err := r.kubectl(ctx, "", "delete", "namespace", space, "--ignore-not-found", "--wait=false")
+	_, err := kube.Kubectl(ctx, r.on.Conn, "", "delete", "namespace", space, "--ignore-not-found", "--wait=false")
 	return err
 }
 

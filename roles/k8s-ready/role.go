@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 )
 
 // New is the role.
@@ -53,6 +54,6 @@ func (ready) Remove(ctx context.Context, on role.Target) error {
 	if err := r.tidy(ctx); err != nil {
 		return err
 	}
-	_, err := r.kubectl(ctx, "", "-n", recordSpace, "delete", "configmap", recordName, "--ignore-not-found")
+	_, err := kube.Kubectl(ctx, r.on.Conn, "", "-n", recordSpace, "delete", "configmap", recordName, "--ignore-not-found")
 	return err
 }

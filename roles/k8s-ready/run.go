@@ -9,11 +9,10 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 )
 
 const (
-	kubectlFile = "/usr/local/bin/kubectl"
-	kubeconfig  = "/etc/kubernetes/admin.conf"
 	space       = "kubeclamp-ready" // namespace of the test servers
 	recordSpace = "kube-system"
 	recordName  = "kubeclamp-ready" // ConfigMap that holds the last proof
@@ -35,15 +34,10 @@ type run struct {
 	done    bool
 }
 
-func (r *run) kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
-	argv := append([]string{kubectlFile, "--kubeconfig", kubeconfig, "--request-timeout=60s"}, args...)
-	return jig.Run(ctx, r.on.Conn, jig.Cmd{Argv: argv, Stdin: strings.NewReader(stdin)})
-}
-
 // read asks the cluster, in one Exec if the last proof holds; else it waits until all workers are Ready.
 func (r *run) read(ctx context.Context) error {
 	err := role.Await(ctx, "the nodes to be Ready", nodesLimit, func(ctx context.Context) (bool, error) {
-		out, err := jig.Run(ctx, r.on.Conn, jig.Script(factsText, kubectlFile, kubeconfig, recordSpace, recordName))
+		out, err := jig.Run(ctx, r.on.Conn, jig.Script(factsText, kube.KubectlFile, kube.AdminConfig, recordSpace, recordName))
 		if err != nil {
 			return r.on.DryRun, err
 		}
