@@ -1,7 +1,7 @@
 # make lab    from nothing to a highly available Kubernetes cluster on this machine, and the proof of it
 # make test   everything that is tested: unit, contract, property and, on real nodes, end to end
 # make check  formatting, vet, staticcheck, generated files
-# make bench  benchmarks
+# make bench  benchmarks; make bench-ansible compares with Ansible on 20 nodes (needs root)
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
 # make build  the four programs, in bin/
 SHELL := /bin/bash
@@ -11,7 +11,7 @@ LAB ?= $(CURDIR)/.lab
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubeclamp
 PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev libseccomp-dev pkg-config util-linux procps kmod ca-certificates
 
-.PHONY: lab test unit robustness e2e check bench build deps artifacts down clean
+.PHONY: lab test unit robustness e2e check bench bench-ansible build deps artifacts down clean
 
 build:
 	@mkdir -p bin
@@ -54,6 +54,9 @@ check:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/...
+
+bench-ansible: deps build
+	$(GO) run ./test/beside --check --image-cache $(CACHE)/images
 
 clean:
 	rm -rf bin

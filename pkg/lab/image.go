@@ -28,7 +28,7 @@ func (l *Lab) ensureImage(ctx context.Context, suite string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("image of %s: %w", suite, err)
 	}
-	name := suite + "-" + recipeHash(suite, kernel, config)
+	name := suite + "-" + recipeHash(suite, kernel, config, l.cfg.Packages...)
 	dir := l.imagePath(name)
 	if dirExists(dir) {
 		return dir, nil
@@ -116,7 +116,7 @@ func (l *Lab) bootstrap(ctx context.Context, suite, dir string) error {
 		return err
 	}
 	// In namespaces of its own, so that it ends, with every mount it makes, when this process does, however that ends.
-	argv := []string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--include=" + strings.Join(imagePackages(), ","),
+	argv := []string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--include=" + strings.Join(append(imagePackages(), l.cfg.Packages...), ","),
 		`--aptopt=Acquire::Languages "none"`}
 	for _, p := range src.proxies {
 		argv = append(argv, "--aptopt="+p)

@@ -39,6 +39,7 @@ type Config struct {
 	Dir      string         // images, keys, node disks and state; kept private (0700)
 	Images   string         // folder of the node images, which several labs may share; "" = images in Dir
 	Name     string         // prefix of network namespaces, links and cgroups; at most 7 characters. "" = DefaultName
+	Packages []string       // more Debian packages for the nodes' images; labs with the same ones share an image
 	Network  netip.Prefix   // the nodes' IPv4 network, /24 or wider; zero = Network
 	Self     []string       // command line that reaches Inside; nil = this program with "lab inside"
 	Progress func(Progress) // told of every step; may be nil, may be called from several goroutines

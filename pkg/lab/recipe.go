@@ -101,9 +101,9 @@ func builtinModules(config map[string]bool) string {
 }
 
 // recipeHash changes when anything that goes into the image of a suite changes.
-func recipeHash(suite, kernel string, config map[string]bool) string {
+func recipeHash(suite, kernel string, config map[string]bool, more ...string) string {
 	h := sha256.New()
-	fmt.Fprintln(h, recipeVersion, suite, imagePackages())
+	fmt.Fprintln(h, recipeVersion, suite, append(imagePackages(), more...))
 	for _, f := range imageFiles(kernel, config) {
 		fmt.Fprintf(h, "%q %v %v %q\n", f.Path, f.Mode, f.Link, f.Text)
 	}
