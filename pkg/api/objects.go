@@ -27,9 +27,12 @@ func (a *API) list(k crowbar.Kind) handler {
 func (a *API) show(k crowbar.Kind) handler {
 	return func(r *http.Request) (form, any, error) {
 		s := a.Engine.View()
-		o, err := find(s, k, r.PathValue("id"))
+		o, err := find(s, k, keyOf(r, k))
 		if err != nil {
 			return "", nil, err
+		}
+		if nr, ok := o.(*crowbar.NodeRole); ok && !own(r) {
+			return "node_role.obj", a.logged(r.Context(), s, nr), nil
 		}
 		return form(singular(k) + ".obj"), shown(s, o), nil
 	}

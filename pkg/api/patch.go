@@ -64,6 +64,9 @@ func (a *API) patch(k crowbar.Kind, e editor) handler {
 			}
 			switch {
 			case slices.Contains(e.keys, key):
+				if _, had := before[key].(string); had && v == nil {
+					v = "" // null in a request means that it says nothing; here it was taken away
+				}
 				p[key] = v
 			case has(before, key) && !slices.Contains(computedKeys, key):
 				return "", nil, legacy(crowbar.Errorf(crowbar.Invalid, "Cannot update attribute %s for %s", key, class(k)), http.StatusInternalServerError)

@@ -112,7 +112,11 @@ func nodeRole(s *crowbar.Snapshot, o *crowbar.NodeRole, states map[crowbar.ID]st
 		st = nodeState(s, o.Node).String()
 		states[o.Node] = st
 	}
-	return nodeRoleWire{ref(o.ID), ref(o.Deployment), ref(o.Node), ref(o.Role), int(o.State), o.Status, "", o.Available, cmp.Or(o.Order, defaultOrder),
+	log := ""
+	if o.State == crowbar.Error {
+		log = o.Failure
+	}
+	return nodeRoleWire{ref(o.ID), ref(o.Deployment), ref(o.Node), ref(o.Role), int(o.State), o.Status, log, o.Available, cmp.Or(o.Order, defaultOrder),
 		o.Cohort, o.RunCount, st == crowbar.Error.String(), stampsOf(o.Stamps)}
 }
 

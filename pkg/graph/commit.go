@@ -201,7 +201,7 @@ func Retry(s *crowbar.Snapshot, nodeRole crowbar.ID) ([]crowbar.Change, error) {
 	case nr.State == crowbar.Transition:
 		return nil, invalid(s, nr, crowbar.Todo, "it runs: wait for its end")
 	case !nr.Removing && nr.State != crowbar.Error && !ready(s, nr):
-		return nil, invalid(s, nr, crowbar.Todo, Why(s, nodeRole))
+		return nil, invalid(s, nr, crowbar.Todo, "Not all parents are ACTIVE: "+Why(s, nodeRole))
 	}
 	d := drafted(s)
 	d.rest(nodeRole)

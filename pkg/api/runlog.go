@@ -1,0 +1,45 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// mostLog is how much of a run's log goes into its node-role; all of it is at node_roles/:id/log.
+const mostLog = 64 << 10
+
+// logged is a node-role as old clients show it: with the log of its last run, or with what went wrong.
+func (a *API) logged(ctx context.Context, s *crowbar.Snapshot, nr *crowbar.NodeRole) nodeRoleWire {
+	w := nodeRole(s, nr, map[crowbar.ID]string{})
+	if w.RunLog != "" || nr.Attempt == 0 || a.Logs == nil {
+		return w
+	}
+	var end tail
+	if err := a.Logs.Follow(ctx, nr.ID, 0, false, &end); err == nil { // a log that is gone by now is no reason to show nothing
+		w.RunLog = string(end)
+	}
+	return w
+}
+
+// tail keeps the end of what is written.
+type tail []byte
+
+// Write takes b.
+func (t *tail) Write(b []byte) (int, error) {
+	*t = append(*t, b...)
+	if over := len(*t) - mostLog; over > 0 {
+		*t = append((*t)[:0], (*t)[over:]...)
+	}
+	return len(b), nil
+}
+
+// keyOf is the key of the object that a request shows: of deployment_roles/ROLE?deployment=NAME it is NAME/ROLE.
+func keyOf(r *http.Request, k crowbar.Kind) string {
+	id := r.PathValue("id")
+	if d := r.URL.Query().Get("deployment"); k == crowbar.KindDeploymentRole && d != "" {
+		return d + "/" + id
+	}
+	return id
+}
