@@ -63,6 +63,8 @@ type Engine interface {
 	Reveal(ctx context.Context, nodeRole crowbar.ID, attrib string) (any, error)
 	Explaining
 	Sealing
+	Around
+	Accounts
 }
 
 // Logs finds run logs. Follow copies until the run has ended when follow is set; attempt 0 is the newest.
@@ -122,6 +124,8 @@ func (a *API) route() {
 	a.routeCrowbar()
 	a.routeEdits()
 	a.routeSpec()
+	a.routeAround()
+	a.routeUsers()
 	for _, k := range []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindRole, crowbar.KindJig, crowbar.KindAttrib, crowbar.KindNode,
 		crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun} {
 		a.handle("GET /api/v2/"+string(k), a.list(k))

@@ -74,6 +74,8 @@ func belongs(s *crowbar.Snapshot, o, to crowbar.Object) bool {
 			return o.Deployment == to.ID
 		case *crowbar.DeploymentRole:
 			return o.Deployment == to.ID
+		case *crowbar.Network:
+			return o.Deployment == to.ID
 		}
 	case *crowbar.Node:
 		switch o := o.(type) {
@@ -84,6 +86,8 @@ func belongs(s *crowbar.Snapshot, o, to crowbar.Object) bool {
 		case *crowbar.DeploymentRole:
 			nr := s.NodeRoleOn(to.ID, o.Role)
 			return nr != nil && nr.Deployment == o.Deployment
+		default:
+			return aroundNode(s, o, to)
 		}
 	case *crowbar.Role:
 		switch o := o.(type) {
@@ -105,7 +109,7 @@ func belongs(s *crowbar.Snapshot, o, to crowbar.Object) bool {
 			return o.Role == to.Role && o.Deployment == to.Deployment
 		}
 	}
-	return false
+	return partOf(o, to)
 }
 
 func (a *API) nodeRoleOn(r *http.Request) (form, any, error) {

@@ -33,6 +33,14 @@ func mask(s *crowbar.Snapshot, o crowbar.Object) crowbar.Object {
 			c.Default = masked
 		}
 		return &c
+	case *crowbar.Hammer:
+		c := *o
+		c.Authenticator = nil
+		return &c
+	case *crowbar.User:
+		c := *o
+		c.Credentials = nil
+		return &c
 	}
 	return o
 }

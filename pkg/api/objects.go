@@ -15,12 +15,7 @@ func singular(k crowbar.Kind) string { return strings.TrimSuffix(string(k), "s")
 
 func (a *API) list(k crowbar.Kind) handler {
 	return func(*http.Request) (form, any, error) {
-		s := a.Engine.View()
-		out := make([]crowbar.Object, 0, s.Count(k))
-		for o := range s.All(k) {
-			out = append(out, o)
-		}
-		return form(singular(k) + ".list"), out, nil
+		return form(singular(k) + ".list"), sorted(a.Engine.View(), k), nil
 	}
 }
 
@@ -102,7 +97,7 @@ func named(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Object, err
 	case crowbar.KindNodeRole, crowbar.KindDeploymentRole:
 		return pair(s, k, key)
 	}
-	return nil, nil
+	return namedAround(s, k, key)
 }
 
 // orNil keeps a nil pointer from becoming an object that is not nil.
@@ -200,6 +195,8 @@ func natural(s *crowbar.Snapshot, o crowbar.Object) string {
 		if d != nil && r != nil {
 			return d.Name + "/" + r.Name
 		}
+	default:
+		return naturalAround(s, o)
 	}
 	return o.Key().String()
 }

@@ -26,7 +26,7 @@ var adminOnly = []struct {
 }{
 	{"/api/v2/users", crowbar.RightAdmin}, {"/api/v2/tokens", crowbar.RightAdmin}, {"/api/v2/audit", crowbar.RightAdmin},
 	{"/api/v2/barclamps", crowbar.RightViewer}, {"/api/v2/jigs", crowbar.RightViewer}, {"/api/v2/roles", crowbar.RightViewer},
-	{"/api/v2/attribs", crowbar.RightViewer}, {"/api/v2/state", crowbar.RightAdmin}, {"/api/v2/secrets", crowbar.RightAdmin},
+	{"/api/v2/attribs", crowbar.RightViewer}, {"/api/v2/available_hammers", crowbar.RightViewer}, {"/api/v2/state", crowbar.RightAdmin}, {"/api/v2/secrets", crowbar.RightAdmin},
 }
 
 // needed is the right that a request takes.
@@ -63,17 +63,26 @@ func (a *API) may(r *http.Request, c crowbar.Caller) error {
 	if c.Deployments == nil || need == crowbar.RightViewer {
 		return nil
 	}
-	in, err := a.deploymentOf(r, pattern)
+	all, err := a.deploymentsOf(r, pattern)
 	if err != nil {
 		return fmt.Errorf("%s may change %s alone: %w", c.Name, strings.Join(c.Deployments, ", "), err)
 	}
-	s := a.Engine.View()
-	for d, seen := s.Deployment(in), 0; d != nil && seen < 100; d, seen = s.Deployment(d.Parent), seen+1 {
-		if slices.Contains(c.Deployments, d.Name) {
-			return nil
+	for _, d := range all {
+		if !below(a.Engine.View(), d, c.Deployments) {
+			return fmt.Errorf("%s may change %s alone", c.Name, strings.Join(c.Deployments, ", "))
 		}
 	}
-	return fmt.Errorf("%s may change %s alone", c.Name, strings.Join(c.Deployments, ", "))
+	return nil
+}
+
+// below says that a deployment is one of those, or in one.
+func below(s *crowbar.Snapshot, id crowbar.ID, names []string) bool {
+	for d, seen := s.Deployment(id), 0; d != nil && seen < 100; d, seen = s.Deployment(d.Parent), seen+1 {
+		if slices.Contains(names, d.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 func orNone(r crowbar.Right) string {
@@ -83,12 +92,23 @@ func orNone(r crowbar.Right) string {
 	return string(r)
 }
 
-// deploymentOf is the deployment that a request changes: that of the object in its path, or the one that its body names.
-// A node that moves needs the right to both; moving is left to those whose right is not limited.
-func (a *API) deploymentOf(r *http.Request, pattern string) (crowbar.ID, error) {
+// homes are the keys by which a request names what lies in a deployment.
+var homes = []struct {
+	kind crowbar.Kind
+	keys []string
+}{
+	{crowbar.KindDeployment, []string{"deployment_id", "deployment", "parent_id", "parent"}},
+	{crowbar.KindNode, []string{"node_id", "node"}},
+	{crowbar.KindNetwork, []string{"network_id", "network"}},
+	{crowbar.KindRange, []string{"network_range_id", "network_range"}},
+}
+
+// deploymentsOf is the deployments that a request changes something in: that of the object in its path, and those of all
+// that its body names. Moving a node is left to those whose right is not limited.
+func (a *API) deploymentsOf(r *http.Request, pattern string) ([]crowbar.ID, error) {
 	b, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		return 0, unread(err)
+		return nil, unread(err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(b))
 	peek := r.Clone(r.Context())
@@ -97,28 +117,38 @@ func (a *API) deploymentOf(r *http.Request, pattern string) (crowbar.ID, error) 
 	if err != nil {
 		p = params{}
 	}
+	var out []crowbar.ID
 	s := a.Engine.View()
+	add := func(k crowbar.Kind, key string) error {
+		id, err := homeOf(s, k, key)
+		out = append(out, id)
+		return err
+	}
 	_, path, _ := strings.Cut(pattern, " ")
 	parts := strings.Split(strings.TrimPrefix(path, "/api/v2/"), "/")
-	kind := crowbar.Kind(parts[0])
-	if len(parts) > 1 && parts[1] == "{id}" {
+	if kind := crowbar.Kind(parts[0]); len(parts) > 1 && parts[1] == "{id}" {
 		if kind == crowbar.KindNode && (p["deployment"] != nil || p["deployment_id"] != nil) {
-			return 0, fmt.Errorf("moving a node takes a right that is not limited")
+			return nil, fmt.Errorf("moving a node takes a right that is not limited")
 		}
 		key := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/api/v2/"), "/")[1]
-		return homeOf(s, kind, unescaped(key))
-	}
-	for _, key := range []string{"deployment_id", "deployment", "parent_id", "parent"} {
-		if p[key] != nil {
-			return homeOf(s, crowbar.KindDeployment, text(p[key]))
+		if err := add(kind, unescaped(key)); err != nil {
+			return nil, err
 		}
 	}
-	for _, key := range []string{"node_id", "node"} {
-		if p[key] != nil {
-			return homeOf(s, crowbar.KindNode, text(p[key]))
+	for _, h := range homes {
+		for _, key := range h.keys {
+			if _, tree := p[key].(map[string]any); p[key] == nil || tree { // a tree is a form of OpenCrowbar's pages
+				continue
+			}
+			if err := add(h.kind, text(p[key])); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return 0, fmt.Errorf("say which deployment")
+	if len(out) == 0 {
+		return nil, fmt.Errorf("say which deployment")
+	}
+	return out, nil
 }
 
 // homeOf is the deployment of an object.
@@ -136,8 +166,27 @@ func homeOf(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.ID, error)
 		return o.Deployment, nil
 	case *crowbar.DeploymentRole:
 		return o.Deployment, nil
+	case *crowbar.Network:
+		return o.Deployment, nil
+	case *crowbar.Range:
+		return networkHome(s, o.Network), nil
+	case *crowbar.Router:
+		return networkHome(s, o.Network), nil
+	case *crowbar.Allocation:
+		return networkHome(s, o.Network), nil
+	case *crowbar.Hammer:
+		if n := s.Node(o.Node); n != nil {
+			return n.Deployment, nil
+		}
 	}
 	return 0, fmt.Errorf("%s are nobody's alone", k)
+}
+
+func networkHome(s *crowbar.Snapshot, network crowbar.ID) crowbar.ID {
+	if n := s.Network(network); n != nil {
+		return n.Deployment
+	}
+	return 0
 }
 
 // certified is the caller that a client certificate names: its common name, with the right that its organization says

@@ -82,6 +82,7 @@ func (w *world) routes() []route {
 			route{"PUT /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "PUT /api/v2/" + string(k) + "/" + at, value, "attrib.obj"},
 			route{"DELETE /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "DELETE /api/v2/" + string(k) + "/" + at, "", "attrib.obj"})
 	}
+	all = append(all, aroundRoutes()...)
 	return append(all,
 		route{"GET /api/v2/deployments/{id}/plan", "GET /api/v2/deployments/k8s/plan?rerun=true", "", "deployment.plan"},
 		route{"POST /api/v2/deployments/{id}/plan", "POST /api/v2/deployments/k8s/plan", same, "deployment.plan"},

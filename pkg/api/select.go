@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/engine"
 )
 
 // only keeps those keys of an answer that the header x-return-attributes names: of the object, or of each in a list.
@@ -61,13 +62,7 @@ func jsonTree(v any) (out any, err error) {
 // sample is an object with the defaults of its columns: without its id, what refers to others, and times.
 func (a *API) sample(k crowbar.Kind) handler {
 	return func(r *http.Request) (form, any, error) {
-		o := crowbar.New(k)
-		switch o := o.(type) {
-		case *crowbar.Node:
-			o.BootEnv = "sledgehammer"
-		case *crowbar.NodeRole:
-			o.State, o.Available = crowbar.Proposed, true
-		}
+		o := engine.Blank(k)
 		t, err := jsonTree(shape(crowbar.NewSnapshot(), o, own(r)))
 		if err != nil {
 			return "", nil, err

@@ -45,6 +45,9 @@ func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any {
 		}{d, deploymentStates[deploymentState(s, d)]}
 	}
 	o = mask(s, o)
+	if u, ok := o.(*crowbar.User); ok {
+		return userOf(u, own)
+	}
 	if own {
 		return o
 	}
@@ -72,7 +75,7 @@ func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any {
 		return runWire{ref(o.ID), ref(o.NodeRole), ref(o.Node), crowbar.Data{}, o.Finished.IsZero(), "NodeRoleRunner", nil,
 			stampsOf(crowbar.Stamps{CreatedAt: o.Started, UpdatedAt: cmp.Or(o.Finished, o.Started)})}
 	}
-	return o
+	return shapeAround(o)
 }
 
 // defaultOrder is where OpenCrowbar sorts what says nothing of its order.

@@ -48,6 +48,9 @@ func (s *Secret) Place() string { return s.Deployment.String() + "/" + s.Name }
 // Place is what ties a user's credentials to that user.
 func (u *User) Place() string { return "users/" + u.ID.String() + "/credentials" }
 
+// Place is what ties a hammer's credential to that hammer.
+func (h *Hammer) Place() string { return "hammers/" + h.ID.String() + "/authenticator" }
+
 // SealedText is a sealed value as it lies in an object's data.
 func SealedText(sealed []byte) string { return sealMark + base64.StdEncoding.EncodeToString(sealed) }
 

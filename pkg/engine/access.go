@@ -30,34 +30,10 @@ const (
 // SetPassword gives a user a password. With digest it can be used with HTTP digest as well, for which something as good as
 // the password must be kept (sealed).
 func (e *Engine) SetPassword(ctx context.Context, user crowbar.ID, password string, digest bool) error {
-	if len(password) < shortest || len(password) > longest {
-		return crowbar.Errorf(crowbar.Invalid, "set password: want %d to %d bytes", shortest, longest)
+	hash, err := hashed(password)
+	if err == nil {
+		err = e.change(ctx, func(d *draft) error { return e.credit(d, user, hash, password, digest) })
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
-	if err != nil {
-		return err
-	}
-	err = e.change(ctx, func(d *draft) error {
-		u := d.s.User(user)
-		if u == nil {
-			return crowbar.Errorf(crowbar.NotFound, "there is no user %d", user)
-		}
-		c := credentials{Hash: string(hash)}
-		if digest {
-			c.HA1 = ha1(u.Username, password)
-		}
-		b, err := json.Marshal(c)
-		if err != nil {
-			return err
-		}
-		if e.Ring == nil {
-			return crowbar.Errorf(crowbar.Unavailable, "there is no key to seal it with: start the daemon with its key file")
-		}
-		u = clone(u)
-		u.Credentials = e.Ring.Seal(b, u.Place())
-		d.put(u)
-		return nil
-	})
 	if err != nil {
 		return fmt.Errorf("set password: %w", err)
 	}

@@ -30,6 +30,8 @@ func (e *Engine) ruleOf(k crowbar.Kind) (rule, error) {
 		return rule{check: of(noOther), drop: of(dropAllocation)}, nil
 	case crowbar.KindDNSNameFilter:
 		return rule{fill: of(fillFilter), check: of(checkFilter)}, nil
+	case crowbar.KindAvailableHammer:
+		return rule{check: of(checkAvailableHammer), drop: of(dropAvailableHammer)}, nil
 	case crowbar.KindHammer:
 		return rule{fill: of(fillHammer), check: of(checkHammer), after: from(hammerChanged), drop: of(dropHammer)}, nil
 	case crowbar.KindUser:
@@ -181,6 +183,8 @@ func identify(o crowbar.Object, id crowbar.ID) {
 		o.ID = id
 	case *crowbar.DNSNameFilter:
 		o.ID = id
+	case *crowbar.AvailableHammer:
+		o.ID = id
 	case *crowbar.Hammer:
 		o.ID = id
 	case *crowbar.User:
@@ -203,6 +207,8 @@ func described(o crowbar.Object) string {
 		return fmt.Sprintf("allocation %q", o.Address)
 	case *crowbar.DNSNameFilter:
 		return fmt.Sprintf("DNS name filter %q", o.Name)
+	case *crowbar.AvailableHammer:
+		return fmt.Sprintf("available hammer %q", o.Name)
 	case *crowbar.Hammer:
 		return fmt.Sprintf("hammer %q", o.Name)
 	case *crowbar.User:

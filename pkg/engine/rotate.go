@@ -166,6 +166,12 @@ func (e *Engine) resealed(o crowbar.Object, isOld func([]byte) bool) (crowbar.Ob
 		}
 		c := clone(o)
 		return c, again(&c.Credentials, o.Place())
+	case *crowbar.Hammer:
+		if len(o.Authenticator) == 0 || !isOld(o.Authenticator) {
+			return o, nil
+		}
+		c := clone(o)
+		return c, again(&c.Authenticator, o.Place())
 	}
 	return attrib.Reseal(o, isOld, e.Ring)
 }
