@@ -38,6 +38,7 @@ test: deps unit e2e
 
 unit:
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	$(GO) test -count 1 -timeout 20m -v -run 'TestSim$$' ./test/sim -sim.seeds 10000
 
 robustness:
 	$(GO) test -count 1 -timeout 60m -v ./test/robustness -failpoint.kills 10 -failpoint.ready 3s

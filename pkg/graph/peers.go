@@ -1,11 +1,13 @@
 package graph
 
 import (
+	"slices"
+
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 // Peers is the node-roles that a run may see: of its own role and of every role that it comes after, transitively, in its
-// deployment and those above, its own node's included. Own role first, then by cohort, then by id.
+// deployment and those above, and on its own node in any deployment. Own role first, then by cohort, then by id.
 func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 	own := s.Role(nr.Role)
 	if own == nil {
@@ -15,16 +17,26 @@ func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 	up := chain(s, nr.Deployment)
 	for _, r := range append([]*crowbar.Role{own}, ancestry(s, own)...) {
 		for _, dep := range up {
-			var first crowbar.ID
-			if dr := s.DeploymentRoleOf(dep.ID, r.ID); dr != nil {
-				first = dr.First
-			}
+			first := firstIn(s, dep.ID, r.ID)
 			for _, p := range s.NodeRolesOf(dep.ID, r.ID) {
 				out = append(out, peer(s, r, p, first))
 			}
 		}
+		// A node that was moved has roles of another deployment, which are parents all the same.
+		here := s.NodeRoleOn(nr.Node, r.ID)
+		if here != nil && !slices.ContainsFunc(up, func(d *crowbar.Deployment) bool { return d.ID == here.Deployment }) {
+			out = append(out, peer(s, r, here, firstIn(s, here.Deployment, r.ID)))
+		}
 	}
 	return out
+}
+
+// firstIn is the founder of a role in a deployment.
+func firstIn(s *crowbar.Snapshot, dep, role crowbar.ID) crowbar.ID {
+	if dr := s.DeploymentRoleOf(dep, role); dr != nil {
+		return dr.First
+	}
+	return 0
 }
 
 func peer(s *crowbar.Snapshot, r *crowbar.Role, nr *crowbar.NodeRole, first crowbar.ID) crowbar.Peer {

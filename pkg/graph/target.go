@@ -46,13 +46,15 @@ func Target(s *crowbar.Snapshot, node, role crowbar.ID) ([]crowbar.Change, error
 }
 
 // Move takes what is merely proposed on a node along when the node moves to another deployment: what has never run, and
-// holds back nothing that has been committed.
+// holds back nothing that has been committed. It gets the parents, and the children, that it would get if it were bound there
+// now.
 func Move(s *crowbar.Snapshot, node, from, to crowbar.ID) ([]crowbar.Change, error) {
 	dep := s.Deployment(to)
 	if dep == nil {
 		return nil, crowbar.Errorf(crowbar.NotFound, "there is no deployment %s: list them with 'kubeclamp deployments list'", to)
 	}
 	d := drafted(s)
+	var moved []*crowbar.NodeRole
 	for _, nr := range s.NodeRolesOn(node) {
 		r := s.Role(nr.Role)
 		if r == nil || nr.Deployment != from || !idle(nr) || d.holdsCommitted(nr) {
@@ -60,8 +62,39 @@ func Move(s *crowbar.Snapshot, node, from, to crowbar.ID) ([]crowbar.Change, err
 		}
 		d.deploymentRole(r, dep)
 		d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Deployment = to })
+		moved = append(moved, nr)
+	}
+	for _, nr := range byCohort(moved) {
+		if err := d.rejoin(nr.ID, dep); err != nil {
+			return nil, err
+		}
 	}
 	return d.changes(), nil
+}
+
+// rejoin links a node-role as if it were bound in its deployment now.
+func (d *draft) rejoin(id crowbar.ID, dep *crowbar.Deployment) error {
+	nr := d.s.NodeRole(id)
+	r := d.s.Role(nr.Role)
+	parents, _ := parentsOf(d.s, r)
+	var links []crowbar.Link
+	for _, p := range parents {
+		found := d.locate(p, nr.Node, dep)
+		if found == nil {
+			made, err := d.bind(p, nr.Node, dep)
+			if err != nil {
+				return err
+			}
+			found = made
+		}
+		links = d.link(links, found)
+	}
+	for _, p := range d.before(r, d.s.NodeRole(id)) {
+		links = addLink(links, crowbar.Link{ID: p.ID, Soft: true})
+	}
+	d.edit(id, func(nr *crowbar.NodeRole) { nr.Parents = links })
+	d.settleCohort(id)
+	return d.adopt(r, d.s.NodeRole(id))
 }
 
 // idle says that a node-role is proposed and has never run.

@@ -46,7 +46,7 @@ func (w *world) start(c *crowbar.Catalog) (*daemon, bool) {
 	if !w.calm.Load() && w.dice(4, "fuse", d.name) == 0 {
 		d.fuse, d.late = 1+w.dice(60, "fuse", d.name, 1), w.dice(2, "late", d.name) == 0
 	}
-	d.Engine = engine.New(engine.Config{Store: &gate{d}, Owner: d.name, Log: silent})
+	d.Engine = engine.New(engine.Config{Store: &gate{d}, PKI: w.pki, Owner: d.name, Log: silent})
 	w.commits.Lock()
 	if w.lone {
 		clear(w.roll)

@@ -18,6 +18,7 @@ type drive struct {
 	past    []*daemon // frozen or dead
 	nodes   int
 	asked   int
+	stale   bool // what a rerun alone can bring to the nodes has changed
 	insists bool
 }
 
@@ -47,6 +48,7 @@ func (w *world) live() {
 		d.event()
 	}
 	d.settle()
+	d.mend()
 	if w.spoiled() {
 		return
 	}
@@ -165,7 +167,7 @@ func (d *drive) event() {
 		times int
 		do    func()
 	}{{5, d.bind}, {4, d.commit}, {4, d.set}, {4, d.unbind}, {3, d.retry}, {3, d.alive}, {2, d.rerun}, {2, d.pause}, {2, d.reboot}, {3, d.lull}, {1, d.propose},
-		{1, d.create}, {1, d.delete}, {1, d.freeze}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
+		{1, d.create}, {1, d.delete}, {1, d.freeze}, {1, d.reimport}, {1, d.move}, {1, d.meddle}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
 		for range c.times {
 			all = append(all, c.do)
 		}
@@ -205,12 +207,12 @@ func (d *drive) bind() {
 	d.learn(before, at, yes)
 }
 
-// learn takes in what a binding or its end is known to have done.
+// learn takes in what a binding or its end is known to have done; asked is "" where none was asked for by name.
 func (d *drive) learn(before *crowbar.Snapshot, asked string, yes bool) {
 	after := d.mem.View()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, known := d.sure[asked]; !known {
+	if _, known := d.sure[asked]; !known && asked != "" {
 		d.sure[asked] = maybe
 	}
 	for at := range d.sure {
@@ -409,6 +411,7 @@ func (d *drive) settle() {
 	}
 	time.Sleep(30 * time.Second) // what was frozen is awake, links are back
 	d.rest()
+	d.rest() // what comes by itself comes again with the next commit after it was taken off
 }
 
 func (d *drive) rest() {
@@ -458,24 +461,4 @@ func allActive(s *crowbar.Snapshot) bool {
 		}
 	}
 	return true
-}
-
-// again runs everything once more: nothing may change.
-func (d *drive) again() {
-	runs := map[crowbar.ID]bool{}
-	for run := range d.mem.View().Runs() {
-		runs[run.ID] = true
-	}
-	for _, name := range []string{"k", "sub"} {
-		d.ask("rerun", func(e *daemon) error { return e.Rerun(e.ctx, d.mem.View().DeploymentNamed(name).ID) })
-	}
-	d.rest()
-	for run := range d.mem.View().Runs() {
-		if !runs[run.ID] && run.Outcome != "unchanged" {
-			d.wrong("run %d of %s in a rerun of what has converged: %s", run.ID, label(d.mem.View(), d.mem.View().NodeRole(run.NodeRole)), run.Outcome)
-		}
-	}
-	if !d.spoiled() {
-		d.judge()
-	}
 }

@@ -92,7 +92,12 @@ func (c *conn) Exec(ctx context.Context, cmd jig.Cmd) (jig.Exit, error) {
 	switch cmd.Argv[0] {
 	case "uname":
 		return jig.Exit{Stdout: []byte("x86_64\n")}, nil
+	case "look":
+		return c.look(cmd.Argv[1]), nil
 	case "/bin/sh":
+		if len(cmd.Argv) == 3 {
+			return c.batch(cmd.Stdin)
+		}
 		return c.fence(cmd.Argv[3], cmd.Argv[4]), nil
 	case "remove":
 		if c.virtual() && !c.d.holds() {
@@ -104,6 +109,41 @@ func (c *conn) Exec(ctx context.Context, cmd jig.Cmd) (jig.Exit, error) {
 		maps.DeleteFunc(c.m.files, func(path, _ string) bool { return strings.HasPrefix(path, "/"+cmd.Argv[1]+".") })
 	}
 	return jig.Exit{}, nil
+}
+
+// look is what a role sees of the node: its own files.
+func (c *conn) look(name string) jig.Exit {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	return jig.Exit{Stdout: []byte(c.m.files["/"+name+".a"] + " " + c.m.files["/"+name+".b"])}
+}
+
+// batch does what a shell does with jig.Batch's script: each command, and after it the mark with its code.
+func (c *conn) batch(script io.Reader) (out jig.Exit, err error) {
+	text, err := io.ReadAll(script)
+	if err != nil {
+		return out, err
+	}
+	var one jig.Exit
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(strings.TrimSpace(line), ")")
+		words := strings.Fields(strings.ReplaceAll(line, "'", ""))
+		switch {
+		case strings.HasPrefix(line, "exec "):
+			if words[1] != "look" {
+				return out, fmt.Errorf("%q is no look", line)
+			}
+			one = c.look(words[2])
+		case strings.HasPrefix(line, "printf '\\n"):
+			mark := strings.TrimPrefix(words[1], "\\n")
+			if strings.HasSuffix(line, ">&2") {
+				out.Stderr = fmt.Appendf(out.Stderr, "\n%s 0\n", mark)
+				continue
+			}
+			out.Stdout = fmt.Appendf(append(out.Stdout, one.Stdout...), "\n%s %d\n", mark, one.Code)
+		}
+	}
+	return out, nil
 }
 
 // virtual says that there is no machine: what a phantom's role does to it goes nowhere, and needs no fence.
@@ -205,6 +245,7 @@ func (r work) enter(on role.Target) (*crowbar.Work, [][2]string, func()) {
 	}
 	m.live[run] = r.d
 	m.mu.Unlock()
+	w.calls.Add(1)
 	w.note("%s: %s@%s attempt %d begins, remove %v", r.d.name, r.name, on.Node, run.Attempt, run.Remove)
 	return run, parents, func() {
 		m.mu.Lock()
@@ -262,21 +303,22 @@ func (r work) Apply(ctx context.Context, on role.Target) (res role.Result, err e
 	if run.Role.Flags.Destructive && run.NodeRole.RunCount > 0 {
 		r.d.w.wrong("%s@%s is destructive and runs again", r.name, on.Node)
 	}
-	text := content(r.name, on.Node, on.Attribs, wallsOf(parents, on.Peers))
+	attribs := r.d.w.unsealed(r.name, on)
+	text := content(r.name, on.Node, attribs, wallsOf(parents, on.Peers))
 	if run.Role.Flags.Destructive { // it is run once: what it makes may not depend on when
 		text = content(r.name, on.Node, nil, nil)
 	}
-	if _, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"look"}}); err != nil {
+	seen, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"look", r.name}})
+	if err != nil {
 		return res, err
 	}
-	for _, part := range []string{"a", "b"} {
+	have := strings.Split(seen, " ")
+	for i, part := range []string{"a", "b"} {
 		if err := r.trouble(ctx, run, on, part); err != nil {
 			return res, err
 		}
 		path := "/" + r.name + "." + part
-		if have, err := read(ctx, on.Conn, path); err != nil {
-			return res, err
-		} else if have == text {
+		if have[i] == text {
 			continue
 		}
 		if err := on.Conn.Put(ctx, path, 0o600, strings.NewReader(text)); err != nil {
@@ -286,18 +328,6 @@ func (r work) Apply(ctx context.Context, on role.Target) (res role.Result, err e
 	}
 	res.Wall = crowbar.Data{"v": text}
 	return res, r.trouble(ctx, run, on, "end")
-}
-
-func read(ctx context.Context, on jig.Conn, path string) (string, error) {
-	rc, err := on.Get(ctx, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	b, err := io.ReadAll(rc)
-	return string(b), err
 }
 
 // Remove takes the files away.
@@ -311,6 +341,27 @@ func (r work) Remove(ctx context.Context, on role.Target) error {
 		return err
 	}
 	return r.trouble(ctx, run, on, "removed")
+}
+
+// unsealed is the attribs without those that the host makes, which must stay as they once were.
+func (w *world) unsealed(name string, on role.Target) crowbar.Data {
+	out := crowbar.Data{}
+	for a, v := range on.Attribs {
+		if !strings.HasPrefix(a, "secret-") {
+			out[a] = v
+			continue
+		}
+		text, _ := v.(string)
+		at := a + " of " + on.Deployment
+		w.mu.Lock()
+		had, known := w.secrets[at]
+		w.secrets[at] = text
+		w.mu.Unlock()
+		if text == "" || known && had != text {
+			w.wrong("%s was given %q as %s, and it was %q before", name, text, at, had)
+		}
+	}
+	return out
 }
 
 // wallsOf is what the parents that serve gave back.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/attrib"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -10,10 +11,9 @@ import (
 // moved looks at one commit, in the order in which they are made.
 func (w *world) moved(before, after *crowbar.Snapshot, by *daemon) {
 	running := map[crowbar.ID]*crowbar.NodeRole{}
-	held := map[[2]string]int{}
 	for nr := range after.NodeRoles() {
 		was := before.NodeRole(nr.ID)
-		w.node(after, nr, running, held)
+		w.node(after, nr, running)
 		w.step(before, after, was, nr, by)
 	}
 	for nr := range before.NodeRoles() {
@@ -31,7 +31,7 @@ func (w *world) moved(before, after *crowbar.Snapshot, by *daemon) {
 }
 
 // node looks at what must hold of a node-role in every state.
-func (w *world) node(s *crowbar.Snapshot, nr *crowbar.NodeRole, running map[crowbar.ID]*crowbar.NodeRole, held map[[2]string]int) {
+func (w *world) node(s *crowbar.Snapshot, nr *crowbar.NodeRole, running map[crowbar.ID]*crowbar.NodeRole) {
 	free := true
 	for _, l := range nr.Parents {
 		p := s.NodeRole(l.ID)
@@ -61,12 +61,6 @@ func (w *world) node(s *crowbar.Snapshot, nr *crowbar.NodeRole, running map[crow
 		w.wrong("%s and %s run on one node", label(s, other), label(s, nr))
 	}
 	running[nr.Node] = nr
-	for _, e := range s.Role(nr.Role).Exclusive {
-		k := [2]string{nr.Deployment.String(), e.Name}
-		if held[k]++; held[k] > e.Limit {
-			w.wrong("%d run under %s, whose limit is %d: %s", held[k], e.Name, e.Limit, states(s))
-		}
-	}
 }
 
 // mayPass says that a parent does not keep a child waiting: it is active, on its way out, or was bound after the child and
@@ -105,6 +99,16 @@ func (w *world) step(before, after *crowbar.Snapshot, was, nr *crowbar.NodeRole,
 	}
 }
 
+// holders is how many run in a deployment that have an exclusive.
+func holders(s *crowbar.Snapshot, dep crowbar.ID, name string) (n int) {
+	for nr := range s.NodeRoles() {
+		if nr.State == crowbar.Transition && nr.Deployment == dep && slices.ContainsFunc(s.Role(nr.Role).Exclusive, func(e crowbar.Exclusive) bool { return e.Name == name }) {
+			n++
+		}
+	}
+	return n
+}
+
 func (w *world) end(was *crowbar.NodeRole) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,6 +131,9 @@ func (w *world) begin(before, after *crowbar.Snapshot, was, nr *crowbar.NodeRole
 		w.wrong("%s begins on a node that is not there", at)
 	}
 	for _, e := range after.Role(nr.Role).Exclusive {
+		if n := holders(after, nr.Deployment, e.Name); n > e.Limit { // a limit that is lowered counts from then on
+			w.wrong("%s begins as the %d. under %s, whose limit is %d: %s", at, n, e.Name, e.Limit, states(after))
+		}
 		for _, peer := range after.NodeRolesOf(nr.Deployment, nr.Role) {
 			if e.Gate == "peers-active" && peer.State == crowbar.Error && peer.ID != nr.ID {
 				w.wrong("%s begins while its peer %s is in error", at, label(after, peer))
@@ -164,6 +171,9 @@ func (w *world) judge() {
 	sure, values := w.sure, w.values
 	w.mu.Unlock()
 	for at, k := range sure {
+		if name, _, _ := strings.Cut(at, "@"); s.RoleNamed(name).Flags.Discovery {
+			continue // it comes by itself
+		}
 		if has := find(s, at) != nil; k != maybe && has != (k == bound) {
 			w.wrong("%s was %s, and now bound is %v", at, []string{"", "bound", "unbound"}[k], has)
 		}
@@ -174,6 +184,18 @@ func (w *world) judge() {
 		}
 	}
 	w.leftovers(s)
+	w.discovered(s)
+}
+
+// discovered looks whether each node has what comes by itself.
+func (w *world) discovered(s *crowbar.Snapshot) {
+	for n := range s.Nodes() {
+		for r := range s.Roles() {
+			if r.Flags.Discovery && !n.System && !s.Deployment(n.Deployment).System && s.NodeRoleOn(n.ID, r.ID) == nil {
+				w.wrong("%s has no %s", n.Name, r.Name)
+			}
+		}
+	}
 }
 
 // edges looks whether a node-role comes after all that it must: every member of a cluster, and what preceeds it.

@@ -5,11 +5,13 @@
 package sim
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -20,14 +22,16 @@ import (
 )
 
 var (
-	oneSeed = flag.Uint64("sim.seed", 0, "replay this seed alone, with its whole log")
-	keepOn  = flag.Bool("sim.all", false, "go on after a seed that failed")
+	oneSeed   = flag.Uint64("sim.seed", 0, "replay this seed alone, with its whole log")
+	keepOn    = flag.Bool("sim.all", false, "go on after a seed that failed")
+	manySeeds = flag.Uint64("sim.seeds", 0, "live through so many seeds, however long it takes; 0 = as many as there is time for")
+	fromSeed  = flag.Uint64("sim.from", 1, "begin with this seed")
 )
 
-// defaultSeeds are lived through, or as many as there is time for.
+// A run that is told nothing lives through so many seeds, or as many as there is time for.
 const (
-	defaultSeeds = 600
-	defaultTime  = 75 * time.Second
+	defaultSeeds = 200
+	defaultTime  = 20 * time.Second
 )
 
 // TestMain lets garbage lie longer: a world is small, and soon over.
@@ -36,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestSim lives through many seeds. KUBECLAMP_SIM_SEEDS says how many, KUBECLAMP_SIM_FROM where to begin.
+// TestSim lives through many seeds: -sim.seeds says how many.
 func TestSim(t *testing.T) {
 	if *oneSeed != 0 {
 		for range 50 { // what happens at one and the same moment may go either way
@@ -46,27 +50,31 @@ func TestSim(t *testing.T) {
 		}
 		return
 	}
-	if testing.Short() {
-		t.Skip("it takes a minute")
+	if testing.Short() && *manySeeds == 0 {
+		t.Skip("it takes half a minute")
 	}
-	seeds, from := uint64(number("KUBECLAMP_SIM_SEEDS", defaultSeeds)), uint64(number("KUBECLAMP_SIM_FROM", 1))
-	began, all := time.Now(), os.Getenv("KUBECLAMP_SIM_SEEDS") != ""
+	seeds := cmp.Or(*manySeeds, defaultSeeds)
+	began := time.Now()
 	var next, done, failed atomic.Uint64
+	goOn := func() bool {
+		return (*keepOn || failed.Load() == 0) && (*manySeeds > 0 || time.Since(began) < defaultTime)
+	}
 	t.Run("seeds", func(t *testing.T) {
-		for shard := range 2 {
+		for shard := range runtime.GOMAXPROCS(0) {
 			t.Run(strconv.Itoa(shard), func(t *testing.T) {
 				t.Parallel()
-				for i := next.Add(1) - 1; i < seeds && (*keepOn || failed.Load() == 0) && (all || time.Since(began) < defaultTime); i = next.Add(1) - 1 {
-					if bad := live(t, from+i, planted); len(bad) > 0 {
+				for i := next.Add(1) - 1; i < seeds && goOn(); i = next.Add(1) - 1 {
+					seed := *fromSeed + i
+					if bad := live(t, seed, planted); len(bad) > 0 {
 						failed.Add(1)
-						t.Errorf("%s\nreplay it with: go test%s ./test/sim -run 'TestSim$' -sim.seed=%d", strings.Join(bad, "\n"), tagged, from+i)
+						t.Errorf("%s\nreplay it with: go test%s ./test/sim -run 'TestSim$' -sim.seed=%d", strings.Join(bad, "\n"), tagged, seed)
 					}
 					done.Add(1)
 				}
 			})
 		}
 	})
-	t.Logf("%d seeds, %d with violations", done.Load(), failed.Load())
+	t.Logf("%d seeds from %d on, %d with violations, %.0f seeds/s", done.Load(), *fromSeed, failed.Load(), float64(done.Load())/time.Since(began).Seconds())
 }
 
 func number(env string, otherwise int) int {
@@ -101,9 +109,7 @@ func TestTheTag(t *testing.T) {
 	if planted != "" || testing.Short() {
 		t.Skip("it builds the sim once more")
 	}
-	cmd := exec.Command("go", "test", "-tags", "plantbug", "-run", "TestSim$", ".")
-	cmd.Env = append(os.Environ(), "KUBECLAMP_SIM_SEEDS=200")
-	out, err := cmd.CombinedOutput()
+	out, err := exec.Command("go", "test", "-tags", "plantbug", "-run", "TestSim$", ".", "-sim.seeds", "200").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "go test -tags plantbug ./test/sim -run 'TestSim$' -sim.seed=") {
 		t.Errorf("%v: %s", err, out)
 	}

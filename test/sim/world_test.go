@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/pki"
 	"github.com/kubeclamp/kubeclamp/pkg/store/storetest"
 )
 
@@ -26,8 +27,10 @@ type world struct {
 	rng    *rand.Rand  // of the driver alone; all else throws dice by what it is, so that a seed is one history
 	mem    *storetest.Memory
 	logDir string
+	pki    *pki.PKI
 	began  time.Time
-	calm   atomic.Bool // no more faults
+	calm   atomic.Bool  // no more faults
+	calls  atomic.Int64 // of roles
 
 	commits sync.Mutex      // one commit at a time, each seen by the oracle
 	lone    bool            // there is one daemon at a time; else several work at once
@@ -44,6 +47,7 @@ type world struct {
 	gone     map[crowbar.ID]bool // node-roles that were dropped
 	sure     map[string]known    // role@node -> bound?
 	values   map[string][]any    // attrib, or attrib@node -> what it may be
+	secrets  map[string]string   // attrib of deployment -> what a role was given
 	lives    int
 }
 
@@ -68,8 +72,12 @@ func newWorld(t *testing.T, seed uint64, bug string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &world{t: t, seed: seed, bug: bug, lone: true, roll: map[*daemon]int{}, rng: rand.New(rand.NewPCG(seed, 1)), mem: storetest.NewMemory(), logDir: dir, began: time.Now(),
-		machines: map[string]*machine{}, begun: map[attempt]bool{}, ended: map[attempt]bool{}, gone: map[crowbar.ID]bool{}, sure: map[string]known{}, values: map[string][]any{}}
+	keys, err := pki.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{t: t, pki: keys, seed: seed, bug: bug, lone: true, roll: map[*daemon]int{}, rng: rand.New(rand.NewPCG(seed, 1)), mem: storetest.NewMemory(), logDir: dir, began: time.Now(),
+		machines: map[string]*machine{}, begun: map[attempt]bool{}, ended: map[attempt]bool{}, gone: map[crowbar.ID]bool{}, sure: map[string]known{}, values: map[string][]any{}, secrets: map[string]string{}}
 }
 
 // memory is a folder that is no disk, if there is one: every run writes a log.
@@ -121,7 +129,7 @@ func (w *world) catalog() *crowbar.Catalog {
 	chance := func(percent int) bool { return w.rng.IntN(100) < percent }
 	c.Attribs = append(c.Attribs, crowbar.CatalogAttrib{Attrib: attribOf("zone")})
 	n := 3 + w.rng.IntN(5)
-	var services, others []string
+	var services, others, found []string
 	for i := range n {
 		r := crowbar.Role{Name: fmt.Sprintf("r%d", i), Jig: "ssh", Timeout: crowbar.Duration(time.Minute)}
 		var from []string
@@ -130,6 +138,8 @@ func (w *world) catalog() *crowbar.Catalog {
 			r.Flags.Service, r.Jig, from = true, "noop", services
 		case i == 0 || chance(20):
 			r.Flags.Implicit, from = true, others
+		case chance(12):
+			r.Flags.Discovery, from = true, found
 		default:
 			from = slices.Concat(others, services)
 			r.Flags.Cluster, r.Flags.Destructive = chance(40), chance(12)
@@ -140,7 +150,7 @@ func (w *world) catalog() *crowbar.Catalog {
 				}
 			}
 		}
-		if len(others) > 1 && chance(8) {
+		if len(others) > 1 && chance(8) && !r.Flags.Discovery {
 			r.Conflicts = []string{others[w.rng.IntN(len(others))]}
 		}
 		for range min(len(from), 1+w.rng.IntN(2)) {
@@ -154,16 +164,22 @@ func (w *world) catalog() *crowbar.Catalog {
 		if !r.Flags.Service && chance(30) {
 			r.Wants = append(r.Wants, "zone")
 		}
-		if r.Flags.Service {
+		switch {
+		case r.Flags.Service:
 			services = append(services, r.Name)
-		} else {
+		case r.Flags.Discovery:
+			found = append(found, r.Name)
+		default:
 			others = append(others, r.Name)
+		}
+		if !r.Flags.Service && chance(20) {
+			c.Attribs = append(c.Attribs, secretOf(r.Name))
 		}
 		c.Attribs = append(c.Attribs, crowbar.CatalogAttrib{RoleName: r.Name, Attrib: attribOf("of-" + r.Name)})
 		c.Roles = append(c.Roles, r)
 	}
 	for i := range c.Roles {
-		if later := i + 1 + w.rng.IntN(n); later < n && chance(35) && !c.Roles[i].Flags.Service && !c.Roles[later].Flags.Service {
+		if later := i + 1 + w.rng.IntN(n); later < n && chance(35) && !c.Roles[i].Flags.Service && !c.Roles[later].Flags.Service && !c.Roles[later].Flags.Discovery {
 			c.Roles[i].Preceeds = []string{c.Roles[later].Name}
 		}
 	}
@@ -173,9 +189,15 @@ func (w *world) catalog() *crowbar.Catalog {
 	return c
 }
 
+func secretOf(role string) crowbar.CatalogAttrib {
+	return crowbar.CatalogAttrib{RoleName: role, Attrib: crowbar.Attrib{Name: "secret-" + role, Map: "secret/" + role, Generate: "random-32", Secret: true, Schema: crowbar.Data{"type": "str"}}}
+}
+
 func attribOf(name string) crowbar.Attrib {
 	return crowbar.Attrib{Name: name, Map: name, Default: 0.0, Writable: true, Schema: crowbar.Data{"type": "int"}}
 }
+
+func (w *world) called() int { return int(w.calls.Load()) }
 
 // label names a node-role: "r3@n1".
 func label(s *crowbar.Snapshot, nr *crowbar.NodeRole) string {
