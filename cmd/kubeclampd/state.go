@@ -28,7 +28,7 @@ func openState(ctx context.Context, c *config) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf.Log = c.log
+	conf.Log, conf.Program = c.log, version()
 	limited, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if st.Store, err = store.Open(limited, conf); err != nil {

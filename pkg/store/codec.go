@@ -79,12 +79,26 @@ func decode(k crowbar.Kind, id crowbar.ID, value []byte) (crowbar.Object, error)
 	return o, nil
 }
 
+// pack is a list of entries as JSON, compressed. Neither it nor unpack holds the whole text at once: it may be of a whole
+// state.
 func pack(entries []entry) ([]byte, error) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	if err := json.NewEncoder(z).Encode(entries); err != nil {
-		return nil, err
+	to := json.NewEncoder(z)
+	mark := byte('[')
+	for _, e := range entries {
+		if _, err := z.Write([]byte{mark}); err != nil {
+			return nil, err
+		}
+		if err := to.Encode(e); err != nil {
+			return nil, err
+		}
+		mark = ','
 	}
+	if len(entries) == 0 {
+		_, _ = z.Write([]byte{mark}) // what it cannot do, Close says
+	}
+	_, _ = z.Write([]byte{']'})
 	if err := z.Close(); err != nil {
 		return nil, err
 	}
@@ -96,12 +110,22 @@ func unpack(packed []byte) ([]entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state: journal: %w", err)
 	}
-	b, err := io.ReadAll(z)
-	if err != nil {
+	var entries []entry
+	from := json.NewDecoder(z)
+	if _, err := from.Token(); err != nil {
 		return nil, fmt.Errorf("state: journal: %w", err)
 	}
-	var entries []entry
-	if err := json.Unmarshal(b, &entries); err != nil {
+	for from.More() {
+		var e entry
+		if err := from.Decode(&e); err != nil {
+			return nil, fmt.Errorf("state: journal: %w", err)
+		}
+		entries = append(entries, e)
+	}
+	if _, err := from.Token(); err != nil {
+		return nil, fmt.Errorf("state: journal: %w", err)
+	}
+	if _, err := io.Copy(io.Discard, z); err != nil { // the sum at its end
 		return nil, fmt.Errorf("state: journal: %w", err)
 	}
 	return entries, nil

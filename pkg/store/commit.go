@@ -47,7 +47,7 @@ func (s *Store) Commit(ctx context.Context, at crowbar.Rev, changes ...crowbar.C
 	for _, e := range entries {
 		next = max(next, e.ID+1) // also of an object that came and went
 	}
-	ops, err := s.ops(entries)
+	ops, err := s.ops(ctx, at, entries)
 	if err != nil {
 		return err
 	}
@@ -80,10 +80,14 @@ func conflict(at crowbar.Rev, now int64) error {
 }
 
 // ops is one operation for each entry, or the one that writes them all to the journal.
-func (s *Store) ops(entries []entry) ([]clientv3.Op, error) {
+func (s *Store) ops(ctx context.Context, at crowbar.Rev, entries []entry) ([]clientv3.Op, error) {
 	size := 0
 	ops := make([]clientv3.Op, 0, len(entries)+1)
 	for _, e := range entries {
+		if len(e.Value)+1024 > s.cfg.MaxBytes {
+			return nil, crowbar.Errorf(crowbar.Invalid, "%s %d takes %d bytes, and the state's etcd allows %d in one request: make it smaller, or raise etcd's --max-request-bytes",
+				e.Kind, e.ID, len(e.Value), s.cfg.MaxBytes)
+		}
 		size += len(e.Value) + 200
 		ops = append(ops, e.op())
 	}
@@ -91,15 +95,8 @@ func (s *Store) ops(entries []entry) ([]clientv3.Op, error) {
 		size <= s.cfg.MaxBytes {
 		return ops, nil
 	}
-	b, err := pack(entries)
-	if err != nil {
-		return nil, err
-	}
-	if len(b)+1024 > s.cfg.MaxBytes {
-		return nil, crowbar.Errorf(crowbar.Invalid, "this change of %d objects takes %d bytes in one request, and the state's etcd allows %d: do it in smaller steps, or raise etcd's --max-request-bytes",
-			len(entries), len(b), s.cfg.MaxBytes)
-	}
-	return []clientv3.Op{clientv3.OpPut(journalKey, string(b))}, nil
+	op, err := s.journalled(ctx, at, entries)
+	return []clientv3.Op{op}, err
 }
 
 func (e entry) op() clientv3.Op {
@@ -124,7 +121,7 @@ func (s *Store) fold(ctx context.Context, journal int64) error {
 	if len(resp.Kvs) == 0 || resp.Kvs[0].ModRevision != journal {
 		return s.folded(journal)
 	}
-	entries, err := unpack(resp.Kvs[0].Value)
+	entries, err := s.readJournal(ctx, resp.Kvs[0].Value, journal)
 	if err != nil {
 		return err
 	}
@@ -143,7 +140,11 @@ func (s *Store) fold(ctx context.Context, journal int64) error {
 		}
 	}
 	// gofail: var beforeJournalDrop struct{}
-	if err := s.foldTxn(ctx, journal, []clientv3.Op{clientv3.OpDelete(journalKey)}); err != nil {
+	drop := []clientv3.Op{clientv3.OpDelete(journalKey)}
+	if p, ok := inParts(resp.Kvs[0].Value); ok {
+		drop = append(drop, clientv3.OpDelete(p.Prefix, clientv3.WithPrefix()))
+	}
+	if err := s.foldTxn(ctx, journal, drop); err != nil {
 		return err
 	}
 	// gofail: var afterFold struct{}

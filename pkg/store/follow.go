@@ -54,7 +54,7 @@ func (s *Store) load(ctx context.Context) (loaded, error) {
 				next, _ = strconv.ParseUint(string(kv.Value), 10, 64)
 			case journalKey:
 				out.journal = kv.ModRevision
-				if over, err = unpack(kv.Value); err != nil {
+				if over, err = s.readJournal(ctx, kv.Value, at); err != nil {
 					return out, err
 				}
 			default:
@@ -129,7 +129,7 @@ func (s *Store) watch(ctx context.Context, from int64) {
 				s.log.Warn("state: watch broke, reading all of it again", "error", err)
 				return
 			}
-			if err := s.events(resp.Events); err != nil {
+			if err := s.events(ctx, resp.Events); err != nil {
 				s.log.Error("state: watch", "error", err)
 				return
 			}
@@ -152,7 +152,7 @@ func (s *Store) enrol(change func(*roll)) {
 }
 
 // events applies whole revisions, one after the other. A revision without head (folding, the roll) changes no object.
-func (s *Store) events(events []*clientv3.Event) error {
+func (s *Store) events(ctx context.Context, events []*clientv3.Event) error {
 	if slices.ContainsFunc(events, func(ev *clientv3.Event) bool { return isRoll(string(ev.Kv.Key)) }) {
 		s.enrol(func(r *roll) { r.take(events) })
 	}
@@ -162,7 +162,7 @@ func (s *Store) events(events []*clientv3.Event) error {
 		for n < len(events) && events[n].Kv.ModRevision == rev {
 			n++
 		}
-		if err := s.revision(rev, events[:n]); err != nil {
+		if err := s.revision(ctx, rev, events[:n]); err != nil {
 			return err
 		}
 		events = events[n:]
@@ -170,7 +170,7 @@ func (s *Store) events(events []*clientv3.Event) error {
 	return nil
 }
 
-func (s *Store) revision(rev int64, events []*clientv3.Event) error {
+func (s *Store) revision(ctx context.Context, rev int64, events []*clientv3.Event) error {
 	if s.View().Rev() >= crowbar.Rev(rev) {
 		return nil
 	}
@@ -187,7 +187,7 @@ func (s *Store) revision(rev int64, events []*clientv3.Event) error {
 			head = true
 			next, _ = strconv.ParseUint(string(ev.Kv.Value), 10, 64)
 		case key == journalKey && ev.Type == mvccpb.PUT:
-			entries, err := unpack(ev.Kv.Value)
+			entries, err := s.readJournal(ctx, ev.Kv.Value, rev)
 			if err != nil {
 				return err
 			}

@@ -4,11 +4,13 @@
 // One key, head, is written by every commit and guards it: a commit says which revision it was computed from, and is
 // refused with a Conflict if head has moved. A change set that exceeds the server's limit of operations (128 in a server
 // that was not set up for us) is written as one compressed journal key together with head, which is as atomic, and is
-// folded into the objects' own keys afterwards; until then readers lay the journal over the objects.
+// folded into the objects' own keys afterwards; until then readers lay the journal over the objects. What exceeds the limit
+// of bytes even so is written in parts before, which the journal key then names.
 package store
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,12 +29,20 @@ type Config struct {
 	Alone bool
 	TTL   time.Duration // of a registration; 0 = 5 s
 	Log   *slog.Logger  // nil = silent
+	// Program is the version of this program, which the state remembers. Reforms are the steps between the forms of the state;
+	// nil = crowbar's.
+	Program string
+	Reforms []crowbar.Reform
 }
 
 // Store is the state. All methods are safe for concurrent use.
 type Store struct {
-	cfg  Config
-	kv   *clientv3.Client
+	cfg Config
+	kv  *clientv3.Client
+	id  string // of this store among the writers
+
+	schema int64 // mod revision of the key of the state's form when it was opened; 0 = none
+
 	log  *slog.Logger
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -50,8 +60,28 @@ type Store struct {
 	again chan struct{} // tells follow to read everything anew
 }
 
-// Open loads the state and keeps it in step until Close. ctx limits the loading alone.
+// Open loads the state and keeps it in step until Close. ctx limits the loading alone. A state of an older form is brought
+// to this program's; one of a newer form is Invalid.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := bare(cfg)
+	if err := s.settle(ctx, s.cfg.newest()); err != nil {
+		return nil, err
+	}
+	l, err := s.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// gofail: var afterLoad struct{}
+	s.view, s.journal, s.roll = l.view, l.journal, l.roll
+	s.count()
+	run, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.done.Go(func() { s.follow(run, l.from) })
+	return s, nil
+}
+
+// bare is a store that has read nothing yet.
+func bare(cfg Config) *Store {
 	if cfg.MaxOps == 0 {
 		cfg.MaxOps = 128
 	}
@@ -66,19 +96,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, kv: cfg.Client, log: cfg.Log, turn: make(chan struct{}, 1), moved: make(chan struct{}),
+	return &Store{cfg: cfg, kv: cfg.Client, id: rand.Text(), log: cfg.Log, turn: make(chan struct{}, 1), moved: make(chan struct{}),
 		again: make(chan struct{}, 1), watches: map[chan *crowbar.Snapshot]struct{}{}}
-	l, err := s.load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// gofail: var afterLoad struct{}
-	s.view, s.journal, s.roll = l.view, l.journal, l.roll
-	s.count()
-	run, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	s.done.Go(func() { s.follow(run, l.from) })
-	return s, nil
 }
 
 // Close gives the registration back and ends all watches. The client stays open.

@@ -21,12 +21,14 @@ type write struct {
 	number string
 }
 
-// registered is the guard that this process's registration is there, once it has one; with mu held.
+// registered is the guards that the state has the form in which it was opened, and that this process's registration is
+// there, once it has one; with mu held.
 func (s *Store) registered() []clientv3.Cmp {
-	if s.held == nil {
-		return nil
+	guards := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(schemaKey), "=", s.schema)}
+	if s.held != nil {
+		guards = append(guards, clientv3.Compare(clientv3.CreateRevision(s.held.key), "=", s.held.rev))
 	}
-	return []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(s.held.key), "=", s.held.rev)}
+	return guards
 }
 
 // guarded puts the guards on: head is where the caller saw it, no journal waits, this daemon is registered. On a shared etcd
@@ -72,7 +74,7 @@ func (s *Store) send(ctx context.Context, w write) (*clientv3.TxnResponse, error
 		ctx = try
 	}
 	look := []clientv3.Op{clientv3.OpGet(headKey, clientv3.WithKeysOnly()), clientv3.OpGet(journalKey, clientv3.WithKeysOnly()),
-		clientv3.OpGet(daemonPrefix, clientv3.WithPrefix())}
+		clientv3.OpGet(daemonPrefix, clientv3.WithPrefix()), clientv3.OpGet(schemaKey, clientv3.WithKeysOnly())}
 	if w.done != "" {
 		look = append(look, clientv3.OpGet(w.done))
 	}
@@ -88,8 +90,11 @@ func (s *Store) judge(ctx context.Context, w write, resp *clientv3.TxnResponse) 
 	for i, r := range resp.Responses {
 		found[i] = (*clientv3.GetResponse)(r.GetResponseRange())
 	}
-	if w.done != "" && len(found[3].Kvs) > 0 && string(found[3].Kvs[0].Value) == w.number {
-		return found[3].Kvs[0].ModRevision, nil // sent before, and only its answer was lost
+	if w.done != "" && len(found[4].Kvs) > 0 && string(found[4].Kvs[0].Value) == w.number {
+		return found[4].Kvs[0].ModRevision, nil // sent before, and only its answer was lost
+	}
+	if kvs := found[3].Kvs; len(kvs) == 0 && s.schema != 0 || len(kvs) > 0 && kvs[0].ModRevision != s.schema {
+		return 0, crowbar.Errorf(crowbar.Unavailable, "the form of the state has been changed for another version of kubeclampd: this one may not write; start it again")
 	}
 	s.mu.Lock()
 	r := s.held
