@@ -33,12 +33,17 @@ type process struct {
 	alive sync.WaitGroup
 }
 
+// start returns when it has been started.
 func (p *process) start() {
 	p.mu.Lock()
 	p.down = false
 	p.mu.Unlock()
+	started := make(chan struct{})
+	defer func() { <-started }()
 	p.t.Cleanup(func() { p.kill(); p.alive.Wait() })
 	p.alive.Go(func() {
+		once := sync.OnceFunc(func() { close(started) })
+		defer once()
 		for {
 			f, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 			if err != nil {
@@ -57,6 +62,7 @@ func (p *process) start() {
 			err = p.cmd.Start()
 			cmd := p.cmd
 			p.mu.Unlock()
+			once()
 			if err != nil {
 				p.t.Error(err)
 				return

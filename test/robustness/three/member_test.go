@@ -3,6 +3,7 @@
 package three
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -10,8 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -77,6 +80,35 @@ func startCluster(t *testing.T, dir string) *cluster {
 		c.members = append(c.members, p)
 	}
 	return c
+}
+
+// healthy says whether every member answers for itself, and has caught up with its leader.
+func (c *cluster) healthy(ctx context.Context, client *clientv3.Client) bool {
+	for _, e := range c.endpoints() {
+		limited, cancel := context.WithTimeout(ctx, time.Second)
+		st, err := client.Status(limited, e)
+		cancel()
+		if err != nil || st.Leader == 0 || st.RaftIndex-st.RaftAppliedIndex > 1000 {
+			return false
+		}
+	}
+	return true
+}
+
+// member is the one that leads, or the first that follows.
+func (c *cluster) member(t *testing.T, client *clientv3.Client, which string) *process {
+	t.Helper()
+	for i, e := range c.endpoints() {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		st, err := client.Status(ctx, e)
+		cancel()
+		must(t, err)
+		if (st.Leader == st.Header.MemberId) == (which == "leader") {
+			return c.members[i]
+		}
+	}
+	t.Fatalf("etcd has no %s", which)
+	return nil
 }
 
 func (c *cluster) endpoints() []string {
