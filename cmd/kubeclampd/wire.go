@@ -201,7 +201,7 @@ func newServer(c *config, conf api.Config, way *client.Config) (*http.Server, ne
 	}
 	conf.Token = way.Token
 	conf.Secret = sha256.Sum256([]byte("sessions of " + way.Token)) // all daemons that share a state have the token
-	srv := &http.Server{Handler: api.New(conf), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
+	srv := &http.Server{Handler: api.New(conf), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}}
 	return srv, listener, nil
 }

@@ -168,11 +168,16 @@ func (a *API) route() {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	pace(w, r)
 	a.guard(http.HandlerFunc(a.dispatch)).ServeHTTP(w, r)
 }
 
 // dispatch finds the route, and says what there is where there is none.
 func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
+	if err := unfit(r); err != nil {
+		a.fail(w, r, err)
+		return
+	}
 	if _, pattern := a.mux.Handler(r); pattern != "" {
 		a.mux.ServeHTTP(w, r)
 		return
@@ -191,7 +196,7 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	write(w, http.StatusMethodNotAllowed, "object.error", map[string]any{"status": http.StatusMethodNotAllowed,
-		"message": "Requested action " + r.Method + " is not supported on " + r.URL.Path + "; there are " + strings.Join(allowed, ", ")})
+		"message": short("Requested action " + r.Method + " is not supported on " + r.URL.Path + "; there are " + strings.Join(allowed, ", "))})
 }
 
 // Routes lists the patterns of all routes, as in net/http.

@@ -47,7 +47,7 @@ var kindNames = map[crowbar.ErrorKind]string{crowbar.Internal: "internal", crowb
 // all others. The kind is in the body for both.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	kind := crowbar.KindOf(err)
-	code, f, text := http.StatusInternalServerError, form("framework.error"), err.Error()
+	code, f, text := http.StatusInternalServerError, form("framework.error"), short(err.Error())
 	switch kind {
 	case crowbar.Invalid, crowbar.Conflict:
 		code, f = refused(r, kind, err)
@@ -61,10 +61,15 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if big := (*http.MaxBytesError)(nil); errors.As(err, &big) {
 		code = http.StatusRequestEntityTooLarge
 	}
+	if late(err) {
+		code = http.StatusRequestTimeout
+		text = "request body: it came too slowly"
+		w.Header().Set("Connection", "close")
+	}
 	out := map[string]any{"status": code, "message": text, "kind": kindNames[kind]}
 	if e := (*absent)(nil); !own(r) && errors.As(err, &e) {
 		f = form(e.what + ".error")
-		out["message"], out["hint"] = e.crowbar(), e.known
+		out["message"], out["hint"] = short(e.crowbar()), e.known
 	}
 	if f == "record.error" {
 		out["message"] = "Validation failed: " + text

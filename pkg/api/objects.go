@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -211,11 +212,18 @@ func findID(s *crowbar.Snapshot, k crowbar.Kind, r *http.Request) (crowbar.ID, e
 
 // body reads the request's JSON as it is; strict refuses keys that are not known.
 func body(r *http.Request, into any, strict ...bool) error {
-	d := json.NewDecoder(r.Body)
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return unread(err)
+	}
+	if err := sound(b); err != nil {
+		return legacy(err, http.StatusBadRequest)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
 	if len(strict) > 0 && strict[0] {
 		d.DisallowUnknownFields()
 	}
-	err := d.Decode(into)
+	err = d.Decode(into)
 	if err == nil && d.More() {
 		err = errors.New("there is something after the end of the JSON value")
 	}

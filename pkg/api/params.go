@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -18,9 +19,6 @@ import (
 // said. The body counts above the query.
 type params map[string]any
 
-// maxDepth is how deep a request's JSON may be nested: deeper than any document, shallower than a stack.
-const maxDepth = 64
-
 // read takes a request's parameters.
 func read(r *http.Request) (params, error) {
 	p := params{}
@@ -35,6 +33,9 @@ func read(r *http.Request) (params, error) {
 		return p, nil
 	}
 	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t == "application/x-www-form-urlencoded" && b[0] != '{' {
+		if bytes.Count(b, []byte("&")) >= maxParams {
+			return nil, legacy(crowbar.Errorf(crowbar.Invalid, "request body: there are more than %d parameters", maxParams), http.StatusBadRequest)
+		}
 		form, err := url.ParseQuery(string(b))
 		if err != nil {
 			return nil, legacy(crowbar.Errorf(crowbar.Invalid, "request body: %w", err), http.StatusBadRequest)
@@ -59,22 +60,8 @@ func read(r *http.Request) (params, error) {
 
 // tree reads one JSON value of bounded depth.
 func tree(b []byte) (v any, err error) {
-	depth, text := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case text && c == '\\':
-			i++
-		case c == '"':
-			text = !text
-		case text:
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
-		}
-		if depth > maxDepth {
-			return nil, crowbar.Errorf(crowbar.Invalid, "request body: it is nested deeper than %d levels", maxDepth)
-		}
+	if err := sound(b); err != nil {
+		return nil, err
 	}
 	if err := json.Unmarshal(b, &v); err != nil {
 		return nil, crowbar.Errorf(crowbar.Invalid, "request body: %w", err)
@@ -91,6 +78,9 @@ func (p params) add(form url.Values) error {
 	for k, vs := range form {
 		if len(vs) == 0 {
 			continue
+		}
+		if !plainText(k + vs[len(vs)-1]) {
+			return legacy(crowbar.Errorf(crowbar.Invalid, "parameter %q: want UTF-8 without NUL", k), http.StatusBadRequest)
 		}
 		outer, rest, nested := strings.Cut(k, "[")
 		if !nested {

@@ -91,7 +91,7 @@ func patched(r *http.Request, v any) (before, after map[string]any, err error) {
 		return nil, nil, unread(err)
 	}
 	if _, err := tree(b); err != nil {
-		return nil, nil, malformed(err)
+		return nil, nil, legacy(err, http.StatusBadRequest)
 	}
 	ops, err := jsonpatch.DecodePatch(b)
 	if err != nil {

@@ -26,6 +26,7 @@ var waiting = []int{3, 7, 11, 12, 28, 29, 30, 34, 35, 37, 38, 39, 40, 41, 42, 43
 
 // TestFacts asks one real daemon, over TLS and with HTTP digest. Each fact has nodes and deployments of its own.
 func TestFacts(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	for _, f := range allFacts() {
 		t.Run(fmt.Sprintf("%02d_%s", f.number, f.words), func(t *testing.T) {

@@ -35,6 +35,7 @@ type daemon struct {
 	http *http.Client
 	user string
 	pass string
+	key  string // the administrator's bearer token
 
 	asked *challenge
 }
@@ -46,25 +47,39 @@ type challenge struct {
 	count  int
 }
 
-func programs(t *testing.T, into string) {
-	t.Helper()
+// programs is the folder of the daemon and the roles, which are built once.
+var programs string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "kcc")
 	for out, pkg := range map[string]string{"kubeclampd": "../../cmd/kubeclampd", "testrole": "./testrole"} {
-		if b, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", filepath.Join(into, out), pkg).CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", pkg, err, b)
+		if err != nil {
+			break
+		}
+		var said []byte
+		if said, err = exec.Command("go", "build", "-ldflags=-s -w", "-o", filepath.Join(dir, out), pkg).CombinedOutput(); err != nil {
+			err = fmt.Errorf("build %s: %w\n%s", pkg, err, said)
 		}
 	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	programs = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // start runs a daemon with OpenCrowbar's barclamps and a first user whose password it has made.
 func start(t *testing.T) *daemon {
 	t.Helper()
 	dir := t.TempDir()
-	programs(t, dir)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(dir, "kubeclampd"), "--data-dir", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--role-plugin", filepath.Join(dir, "testrole"),
+	cmd := exec.Command(filepath.Join(programs, "kubeclampd"), "--data-dir", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--role-plugin", filepath.Join(programs, "testrole"),
 		"--plugin-dir", "", "--barclamp", "../../barclamp.yaml", "--barclamp", "barclamps", "--artifact-cache", filepath.Join(dir, "cache"))
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
@@ -119,7 +134,7 @@ func (d *daemon) introduce() {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM([]byte(conf.CA))
-	d.url = conf.Endpoint
+	d.url, d.key = conf.Endpoint, conf.Token
 	d.http = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, MaxIdleConnsPerHost: 8}, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	d.t.Cleanup(d.http.CloseIdleConnections)
@@ -182,6 +197,10 @@ func (d *daemon) send(request, body string, header map[string]string) answer {
 	if err != nil {
 		d.t.Fatalf("%s: %v", request, err)
 	}
+	return parsed(resp, b)
+}
+
+func parsed(resp *http.Response, b []byte) answer {
 	a := answer{code: resp.StatusCode, header: resp.Header, body: string(b)}
 	_ = json.Unmarshal(b, &a.v) // not all answers are JSON
 	return a
