@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) nodeRolesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "noderoles", Short: "Roles on nodes: list, show, retry, destroy", Aliases: []string{"noderole", "node-roles"}}
+	cmd := &cobra.Command{Use: "noderoles", Short: "Roles on nodes: list, show, retry, cancel, destroy", Aliases: []string{"noderole", "node-roles"}}
 	cmd.AddCommand(&cobra.Command{Use: "list", Short: "List them", Args: cobra.NoArgs, RunE: a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) error {
 		s, err := c.Status(cmd.Context(), d, 0)
 		if err != nil {
@@ -31,6 +31,7 @@ func (a *app) nodeRolesCommand() *cobra.Command {
 		}
 		return nil
 	}})
+	cmd.AddCommand(a.cancelCommand())
 	return cmd
 }
 
@@ -51,21 +52,6 @@ func firstLine(nr crowbar.NodeRoleStatus) string {
 		}
 	}
 	return ""
-}
-
-func (a *app) whyCommand() *cobra.Command {
-	return &cobra.Command{Use: "why NODE/ROLE", Short: "Say in one line why a node-role waits", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		c, err := a.client()
-		if err != nil {
-			return err
-		}
-		why, err := c.Why(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		cmd.Println(why)
-		return nil
-	}}
 }
 
 func (a *app) logsCommand() *cobra.Command {

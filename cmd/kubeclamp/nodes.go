@@ -33,6 +33,7 @@ func nodeFlags(cmd *cobra.Command) func() map[string]any {
 	key := f.String("host-key", "", "its ssh host key, as in known_hosts: 'ssh-ed25519 AAAA...'; \"\" forgets the recorded one")
 	jig := f.String("jig", "", "how to reach it: ssh or local")
 	alive := f.Bool("alive", true, "whether it is up")
+	available := f.Bool("available", true, "whether roles may run on it")
 	admin := f.Bool("admin", false, "whether it is the admin host")
 	return func() map[string]any {
 		body := map[string]any{}
@@ -44,6 +45,9 @@ func nodeFlags(cmd *cobra.Command) func() map[string]any {
 		}
 		if f.Changed("alive") {
 			body["alive"] = *alive
+		}
+		if f.Changed("available") {
+			body["available"] = *available
 		}
 		if f.Changed("admin") {
 			body["admin"] = *admin

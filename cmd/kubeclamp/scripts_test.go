@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 //	fail NODE/ROLE TEXT       but for this one, which fails
 //	hold NODE/ROLE            or this one, which never ends
 //	mend NODE/ROLE            ends well again
+//	stop NODE/ROLE            one that never ends does, as one that was told to stop
 //	bend NODE/ROLE FILE       somebody changes a file of the role by hand
 //	darken NODE               the node does not answer dry runs any more
 //	json FILE                 wants that the file is one JSON document
@@ -54,7 +55,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: func(env *testscript.Env) error { return setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "interrupt": interrupt, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
-			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "json": isJSON,
+			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "stop": onRehearsal((*rehearsal).stop), "json": isJSON,
 			"bend": onRehearsal((*rehearsal).bend), "darken": onRehearsal((*rehearsal).darken),
 		}})
 }
@@ -249,6 +250,18 @@ func (r *rehearsal) hold(_ *testscript.TestScript, args []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held[args[0]] = true
+}
+
+// stop ends the run of one that was held.
+func (r *rehearsal) stop(ts *testscript.TestScript, args []string) {
+	s := r.engine.View()
+	for nr := range s.NodeRoles() {
+		if s.Node(nr.Node).Short()+"/"+s.Role(nr.Role).Name == args[0] {
+			ts.Check(r.engine.Finish(r.ctx, nr.ID, nr.Attempt, crowbar.Outcome{Failure: "it was told to stop"}))
+			return
+		}
+	}
+	ts.Fatalf("there is no %s", args[0])
 }
 
 func (r *rehearsal) mend(_ *testscript.TestScript, args []string) {

@@ -87,6 +87,9 @@ func resting(s crowbar.Status) bool {
 		if nr.State == crowbar.Transition {
 			return false
 		}
+		if !nr.RetryAt.IsZero() && !s.Paused && s.State != "proposed" && !nr.Held {
+			return false // it is tried again by itself
+		}
 		if nr.State == crowbar.Error {
 			stuck[nr.Node] = true
 		}

@@ -23,6 +23,7 @@ type Engine interface {
 	Watch(ctx context.Context) <-chan *crowbar.Snapshot
 	Begin(ctx context.Context, id crowbar.ID) (*crowbar.Work, error)
 	Finish(ctx context.Context, id crowbar.ID, attempt uint64, o crowbar.Outcome) error
+	Again(ctx context.Context, id crowbar.ID, attempt uint64) error
 	Status(ctx context.Context, id crowbar.ID, text string) error
 	UpdateNode(ctx context.Context, id crowbar.ID, edit func(*crowbar.Node) error) (*crowbar.Node, error)
 }
@@ -58,6 +59,7 @@ type Annealer struct {
 
 	mu   sync.Mutex
 	lost map[crowbar.ID]losses
+	runs map[crowbar.ID]underway
 }
 
 // losses counts runs in a row that did not come to an end.
@@ -80,7 +82,7 @@ func New(c Config) *Annealer {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Annealer{Config: c, conns: newConns(c.Linger), logs: newLogs(c.LogDir, c.KeepLogs), memos: newMemos(), lost: map[crowbar.ID]losses{}}
+	return &Annealer{Config: c, conns: newConns(c.Linger), logs: newLogs(c.LogDir, c.KeepLogs), memos: newMemos(), lost: map[crowbar.ID]losses{}, runs: map[crowbar.ID]underway{}}
 }
 
 // Run starts whatever becomes runnable, at most one run a node, until ctx ends; then it waits for the runs under way, which
@@ -91,6 +93,9 @@ func (a *Annealer) Run(ctx context.Context) error {
 	busy := map[crowbar.ID]bool{} // nodes
 	var next graph.Frontier
 	defer a.conns.closeAll()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { a.attend(ctx) })
 	for watch != nil || len(busy) > 0 {
 		select {
 		case _, open := <-watch:

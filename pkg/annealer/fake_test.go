@@ -46,6 +46,7 @@ type machine struct {
 	calls  []string
 	active int
 	exec   func(jig.Cmd) (jig.Exit, error)
+	hang   bool // "sleep" does not end by itself
 }
 
 func newSite() *site { return &site{nodes: map[string]*machine{}} }
@@ -87,6 +88,10 @@ func (c *fakeConn) Exec(ctx context.Context, cmd jig.Cmd) (jig.Exit, error) {
 	}
 	if cmd.Argv[0] == "uname" {
 		return jig.Exit{Stdout: []byte("x86_64\n")}, nil
+	}
+	if cmd.Argv[0] == "sleep" && c.m.hang {
+		<-ctx.Done()
+		return jig.Exit{}, context.Cause(ctx)
 	}
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()

@@ -24,9 +24,9 @@ type fence struct {
 	always bool      // it is asked before every change
 }
 
-// stopped is how long a pause between two changes may be: less than a daemon's hold lasts. After a longer one, in which
+// stall is how long a pause between two changes may be: less than a daemon's hold lasts. After a longer one, in which
 // another daemon may have taken this one's place, the node is asked before every change.
-const stopped = 3 * time.Second
+const stall = 3 * time.Second
 
 // newFence is the fence of a run; nil where there is nothing to fence.
 func newFence(w *crowbar.Work, jigName string) *fence {
@@ -83,7 +83,7 @@ func (f *fence) pass(ctx context.Context, on jig.Conn) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	f.always = f.always || now.Sub(f.seen) >= stopped
+	f.always = f.always || now.Sub(f.seen) >= stall
 	f.seen = now
 	if f.passed && !f.always {
 		return nil

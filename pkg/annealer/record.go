@@ -28,6 +28,7 @@ type recorder struct {
 	redial func(ctx context.Context) (jig.Conn, error) // once, for a kept connection that turns out to be dead; else nil
 	looked bool                                        // the first command, which changes nothing, has been
 	cut    error                                       // the link broke
+	at     string                                      // the step in which the run was told to stop
 }
 
 func (r *recorder) link() jig.Conn {
@@ -124,6 +125,7 @@ func (r *recorder) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	exit, err := do(ctx, c)
 	// gofail: var afterExec struct{}
 	told(exit, err)
+	r.told(ctx, began, "exec "+strings.Join(c.Argv, " "))
 	if err == nil && exit.Code == 75 && r.fence != nil && !first {
 		err = r.fence.refused(string(exit.Stderr))
 	}
@@ -146,6 +148,7 @@ func (r *recorder) Put(ctx context.Context, path string, mode fs.FileMode, from 
 		err = r.fence.refused(err.Error())
 	}
 	// gofail: var afterPut struct{}
+	r.told(ctx, began, "put "+path)
 	if own := counted.failed(); own != nil { // the source broke off, not the link
 		err = fmt.Errorf("put %s: %w", path, own)
 	} else {
@@ -160,6 +163,7 @@ func (r *recorder) Get(ctx context.Context, path string) (io.ReadCloser, error) 
 	r.seen.step()
 	began := time.Now()
 	rc, err := r.link().Get(ctx, path)
+	r.told(ctx, began, "get "+path)
 	r.saw(ctx, err)
 	r.log.step(began, err, "get %s", path)
 	return rc, err
@@ -170,6 +174,7 @@ func (r *recorder) Dial(ctx context.Context, network, addr string) (net.Conn, er
 	r.seen.step()
 	began := time.Now()
 	c, err := r.link().Dial(ctx, network, addr)
+	r.told(ctx, began, "dial "+network+" "+addr)
 	r.log.step(began, err, "dial %s %s", network, addr)
 	return c, err
 }

@@ -37,7 +37,9 @@ func (a *Annealer) run(ctx context.Context, nr *crowbar.NodeRole) {
 		return
 	}
 	// gofail: var logOpen struct{}
-	o := a.work(ctx, w, log)
+	attended, ended := a.begun(ctx, w)
+	o := a.work(attended, w, log)
+	ended()
 	// gofail: var worked struct{}
 	o.Failure, o.Status = out.mask(o.Failure), out.mask(o.Status)
 	for i, c := range o.Changes {
@@ -131,10 +133,10 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 	if fence != nil {
 		a.memos.remember(w, in, rec.seen.looked(), res, err)
 	}
-	if err != nil && ctx.Err() == nil && run.Err() != nil && errors.Is(context.Cause(run), tooLong) {
-		return crowbar.Outcome{Failure: fmt.Sprintf("%s: %s", tooLong, err), Status: line(tooLong.Error())}
-	}
 	if err != nil {
+		if why := stopped(ctx, run, tooLong); why != nil {
+			return crowbar.Outcome{Failure: rec.ended(why, err), Status: line(why.Error())}
+		}
 		return a.judge(ctx, w, rec.broken(), err)
 	}
 	a.forgive(w.NodeRole.ID)

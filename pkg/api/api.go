@@ -44,7 +44,6 @@ type Engine interface {
 	Foresee(ctx context.Context, want crowbar.PlanFor, ask engine.Asker) (*crowbar.Plan, error)
 	CarryOut(ctx context.Context, p *crowbar.Plan, document *crowbar.Cluster) error
 	Drift(ctx context.Context, deployment crowbar.ID, ask engine.Asker) (*crowbar.Drift, error)
-	Why(id crowbar.ID) string
 	CommitNode(ctx context.Context, id crowbar.ID) error
 	ProposeNode(ctx context.Context, id crowbar.ID) error
 	CommitNodeRole(ctx context.Context, id crowbar.ID) error
@@ -61,6 +60,7 @@ type Engine interface {
 	Expected(nr *crowbar.NodeRole) crowbar.Duration
 	// Reveal opens one host-computed attrib of a node-role, such as an administrator's certificate.
 	Reveal(ctx context.Context, nodeRole crowbar.ID, attrib string) (any, error)
+	Stopping
 	Explaining
 	Sealing
 	Around
@@ -150,7 +150,9 @@ func (a *API) route() {
 	a.handle("POST /api/v2/node_roles", a.bind)
 	a.handle("DELETE /api/v2/node_roles/{id}", a.unbind)
 	a.handle("PUT /api/v2/node_roles/{id}/retry", a.retry)
+	a.handle("PUT /api/v2/node_roles/{id}/cancel", a.cancel)
 	a.handle("GET /api/v2/node_roles/{id}/why", a.why)
+	a.handle("GET /api/v2/deployments/{id}/why", a.whyAll)
 	a.raw("GET /api/v2/node_roles/{id}/log", a.log)
 	for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeployment, crowbar.KindNodeRole} {
 		a.handle("GET /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.attrib(k))

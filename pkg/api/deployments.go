@@ -56,12 +56,13 @@ func (a *API) deploymentVerb(r *http.Request) (form, any, error) {
 	}
 	verbs := map[string]func(context.Context, crowbar.ID) error{
 		"commit": a.Engine.Commit, "propose": a.Engine.Propose, "recall": a.Engine.Propose, "rerun": a.Engine.Rerun, "release": a.Engine.Release,
+		"cancel": func(ctx context.Context, id crowbar.ID) error { return a.Engine.CancelAll(ctx, id, caller(r).Name) },
 		"pause":  func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, true) },
 		"resume": func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, false) },
 	}
 	do, ok := verbs[r.PathValue("verb")]
 	if !ok {
-		return "", nil, crowbar.Errorf(crowbar.NotFound, "no verb %q on deployments; there are commit, propose, recall, rerun, release, pause, resume, apply", r.PathValue("verb"))
+		return "", nil, crowbar.Errorf(crowbar.NotFound, "no verb %q on deployments; there are commit, propose, recall, rerun, release, pause, resume, cancel, apply", r.PathValue("verb"))
 	}
 	if r.PathValue("verb") == "rerun" && yes(r, "force") {
 		do = a.Engine.Force
@@ -160,11 +161,12 @@ func (a *API) status(r *http.Request) (form, any, error) {
 func (a *API) statusOf(s *crowbar.Snapshot, d *crowbar.Deployment) crowbar.Status {
 	out := crowbar.Status{Rev: s.Rev(), Deployment: d.Name, State: deploymentState(s, d), Paused: d.Paused, NodeRoles: []crowbar.NodeRoleStatus{}, Known: true}
 	busy := map[crowbar.ID]time.Duration{}
+	why := a.Engine.WhyIn(s)
 	for nr := range s.NodeRoles() {
 		if nr.Deployment != d.ID {
 			continue
 		}
-		st := a.nodeRoleStatus(s, nr)
+		st := a.nodeRoleStatus(s, nr, why)
 		out.NodeRoles = append(out.NodeRoles, st)
 		switch nr.State {
 		case crowbar.Todo, crowbar.Blocked, crowbar.Transition:
@@ -184,7 +186,7 @@ func (a *API) statusOf(s *crowbar.Snapshot, d *crowbar.Deployment) crowbar.Statu
 	return out
 }
 
-func (a *API) nodeRoleStatus(s *crowbar.Snapshot, nr *crowbar.NodeRole) crowbar.NodeRoleStatus {
+func (a *API) nodeRoleStatus(s *crowbar.Snapshot, nr *crowbar.NodeRole, why func(crowbar.ID) string) crowbar.NodeRoleStatus {
 	st := crowbar.NodeRoleStatus{ID: nr.ID, Cohort: nr.Cohort, State: nr.State, Name: nr.State.String(), Status: nr.Status, Failure: nr.Failure,
 		Attempt: nr.Attempt, RunCount: nr.RunCount, Since: nr.Since, Expected: a.Engine.Expected(nr), Removing: nr.Removing}
 	if d := s.Deployment(nr.Deployment); d != nil && d.Plan != nil {
@@ -198,7 +200,8 @@ func (a *API) nodeRoleStatus(s *crowbar.Snapshot, nr *crowbar.NodeRole) crowbar.
 	}
 	switch nr.State {
 	case crowbar.Blocked, crowbar.Error, crowbar.Todo, crowbar.Proposed:
-		st.Why = a.Engine.Why(nr.ID)
+		st.Why = why(nr.ID)
 	}
+	st.RetryAt, _ = nr.RetryAt()
 	return st
 }

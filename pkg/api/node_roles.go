@@ -89,14 +89,6 @@ func (a *API) retry(r *http.Request) (form, any, error) {
 	return "node_role.obj", shown(s, nr), nil
 }
 
-func (a *API) why(r *http.Request) (form, any, error) {
-	id, err := findID(a.Engine.View(), crowbar.KindNodeRole, r)
-	if err != nil {
-		return "", nil, err
-	}
-	return "node_role.why", map[string]string{"why": a.Engine.Why(id)}, nil
-}
-
 // log streams a run log as plain text.
 func (a *API) log(w http.ResponseWriter, r *http.Request) {
 	id, err := findID(a.Engine.View(), crowbar.KindNodeRole, r)

@@ -30,7 +30,11 @@ func (a *API) anneal(w http.ResponseWriter, _ *http.Request) {
 		}
 		switch nr.State {
 		case crowbar.Error:
-			failed = true
+			if _, again := nr.RetryAt(); again {
+				scheduled = true
+			} else {
+				failed = true
+			}
 		case crowbar.Transition:
 			working = true
 		case crowbar.Todo:

@@ -32,6 +32,7 @@ type world struct {
 	*client.Client
 	t       *testing.T
 	engine  *engine.Engine
+	store   *storetest.Memory
 	api     *api.API
 	url     string
 	http    *http.Client
@@ -49,7 +50,8 @@ func build(t *testing.T) *world {
 	}
 	p := pki.Over(ring)
 	w := &world{t: t, logs: &fakeLogs{}, spare: ring.IDs()[1]}
-	w.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "me", Mac: p.Ring.Mac})
+	w.store = storetest.NewMemory()
+	w.engine = engine.New(engine.Config{Store: w.store, PKI: p, Ring: p.Ring, Owner: "me", Mac: p.Ring.Mac})
 	text, err := os.ReadFile("../../barclamp.yaml")
 	if err != nil {
 		t.Fatal(err)

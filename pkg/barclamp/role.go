@@ -35,6 +35,7 @@ func (p *parser) role(n *yaml.Node) {
 		"exclusive":     func(v *yaml.Node) { p.each(v, "exclusive", func(e *yaml.Node) { p.exclusive(e, &r) }) },
 		"owns":          func(v *yaml.Node) { p.owns(v, &r) },
 		"timeout":       func(v *yaml.Node) { p.timeout(v, &r) },
+		"retry":         func(v *yaml.Node) { p.retry(v, &r) },
 		"template":      func(v *yaml.Node) { p.object(v, &r.Template) },
 	})
 	p.notItself(n, r)
@@ -122,6 +123,37 @@ func (p *parser) owns(n *yaml.Node, r *crowbar.Role) {
 			r.Owns.Ports = append(r.Owns.Ports, one.Value)
 		})
 	}})
+}
+
+// retry takes how often, and after how long, a failed run is tried again by itself.
+func (p *parser) retry(n *yaml.Node, r *crowbar.Role) {
+	retry := crowbar.Retry{Backoff: crowbar.Duration(5 * time.Second), Limit: crowbar.Duration(5 * time.Minute)}
+	span := func(key string, into *crowbar.Duration) func(*yaml.Node) {
+		return func(v *yaml.Node) {
+			d, err := time.ParseDuration(v.Value)
+			if err != nil || d < time.Second || d > 24*time.Hour {
+				p.complain(v, "retry of role %q has %s %q: write a time from 1s to 24h", r.Name, key, v.Value)
+				return
+			}
+			*into = crowbar.Duration(d)
+		}
+	}
+	had := p.fields(n, "retry of role "+strconv.Quote(r.Name), keys{"times": p.number(&retry.Times, 1, 1000), "backoff": span("backoff", &retry.Backoff), "limit": span("limit", &retry.Limit)})
+	if !had["times"] {
+		p.complain(n, "retry of role %q has no times: say how often, as in 'retry: { times: 3, backoff: 5s, limit: 2m }'", r.Name)
+		return
+	}
+	if had["backoff"] && !had["limit"] {
+		retry.Limit = max(retry.Limit, retry.Backoff)
+	}
+	if retry.Limit < retry.Backoff && had["limit"] {
+		if !had["backoff"] {
+			retry.Backoff = retry.Limit
+		} else {
+			p.complain(n, "retry of role %q has a limit below its backoff: the limit is the longest that is waited", r.Name)
+		}
+	}
+	r.Retry = retry
 }
 
 func (p *parser) timeout(n *yaml.Node, r *crowbar.Role) {

@@ -155,6 +155,11 @@ func (c *Client) Why(ctx context.Context, nodeRole string) (string, error) {
 	return w.Why, err
 }
 
+// WhyAll is what keeps a deployment from being done, by root cause.
+func (c *Client) WhyAll(ctx context.Context, deployment string) (all crowbar.Reasons, err error) {
+	return all, c.do(ctx, http.MethodGet, path(crowbar.KindDeployment, deployment)+"/why", nil, &all)
+}
+
 // Kubeconfig is the administrator's kubeconfig of a deployment.
 func (c *Client) Kubeconfig(ctx context.Context, deployment string) ([]byte, error) {
 	resp, err := c.send(ctx, http.MethodPost, path(crowbar.KindDeployment, deployment)+"/kubeconfig", nil)

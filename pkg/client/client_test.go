@@ -83,6 +83,8 @@ func TestRequests(t *testing.T) {
 		{func() error { _, err := c.Status(ctx, "d", 7); return err }, "GET /api/v2/deployments/d/status?after=7"},
 		{func() error { _, err := c.Report(ctx, "d", since); return err }, "GET /api/v2/deployments/d/report?since=2026-01-02T02%3A04%3A05.000000006Z"},
 		{func() error { _, err := c.Why(ctx, "7"); return err }, "GET /api/v2/node_roles/7/why"},
+		{func() error { _, err := c.WhyAll(ctx, "d"); return err }, "GET /api/v2/deployments/d/why"},
+		{func() error { return c.Do(ctx, crowbar.KindNodeRole, "n1/etcd", "cancel", nil) }, "PUT /api/v2/node_roles/n1%2Fetcd/cancel"},
 		{func() error { _, err := c.Kubeconfig(ctx, "d"); return err }, "POST /api/v2/deployments/d/kubeconfig"},
 		{func() error { return c.Log(ctx, "7", 2, true, &strings.Builder{}) }, "GET /api/v2/node_roles/7/log?attempt=2&follow=true"},
 	} {

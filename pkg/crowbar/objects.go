@@ -44,6 +44,13 @@ type Owns struct {
 	Paths []string `json:"paths,omitempty"`
 }
 
+// Retry says how often a role that failed is tried again by itself, and when. Zero = never: a failed one waits for a person.
+type Retry struct {
+	Times   int      `json:"times"`           // retries after the first failed run, until one ends well or a person steps in
+	Backoff Duration `json:"backoff"`         // before the first retry; twice as long before each further one
+	Limit   Duration `json:"limit,omitempty"` // the longest that is waited; 0 = no limit
+}
+
 // Role is one deployment step, done by a plugin.
 type Role struct {
 	ID          ID          `json:"id"`
@@ -63,6 +70,7 @@ type Role struct {
 	Exclusive   []Exclusive `json:"exclusive,omitempty"`
 	Owns        Owns        `json:"owns"`
 	Timeout     Duration    `json:"timeout"` // of one run; 0 means the engine's default
+	Retry       Retry       `json:"retry,omitzero"`
 	Template    Data        `json:"template,omitempty"`
 	Network     ID          `json:"network_id,omitempty"` // made by the engine for this network, not by a barclamp
 	Stamps
@@ -216,6 +224,9 @@ type NodeRole struct {
 	Removing bool      `json:"removing,omitempty"` // unbound: the next run is Remove, after which it is dropped
 	Stale    bool      `json:"stale,omitempty"`    // what its run was given has changed since: it runs once more
 	Force    bool      `json:"force,omitempty"`    // its next run does everything, also where nothing has changed
+	Cancel   string    `json:"cancel,omitempty"`   // who wants its run to stop; it ends in error, however it ends
+	Failed   int       `json:"failed,omitempty"`   // runs in a row that failed, since one ended well or a person stepped in
+	RetryIn  Duration  `json:"retry_in,omitempty"` // how long after Since one in error is tried again by itself; 0 = it is not
 	Plan     Rev       `json:"plan,omitempty"`     // the last plan that foresaw a run of it: PlanHold.Rev
 	Given    string    `json:"given,omitempty"`    // attempt and keyed digest of what the last good run was given
 	Since    time.Time `json:"since"`              // of the present state
@@ -232,7 +243,7 @@ type Run struct {
 	Attempt    uint64    `json:"attempt"`
 	Started    time.Time `json:"started"`
 	Finished   time.Time `json:"finished"`          // zero while it runs
-	Outcome    string    `json:"outcome"`           // "", "changed", "unchanged", "failed", "lost" (its daemon died)
+	Outcome    string    `json:"outcome"`           // "", "changed", "unchanged", "failed", "cancelled", "lost" (its daemon died)
 	Remove     bool      `json:"remove,omitempty"`  // it takes the role off the node
 	Owner      string    `json:"owner,omitempty"`   // the daemon instance that did it, and has its log
 	Changes    []string  `json:"changes,omitempty"` // one line each, no secrets

@@ -30,7 +30,8 @@ type NodeRoleStatus struct {
 	Since    time.Time `json:"since"`
 	Expected Duration  `json:"expected"` // of one run; 0 = no history
 	Removing bool      `json:"removing,omitempty"`
-	Held     bool      `json:"held,omitempty"` // it is not active, and outside of the plan that its deployment carries out
+	RetryAt  time.Time `json:"retry_at,omitzero"` // when it is tried again by itself; zero = it is not
+	Held     bool      `json:"held,omitempty"`    // it is not active, and outside of the plan that its deployment carries out
 }
 
 // RunReport is one run for a reader.

@@ -150,7 +150,11 @@ func (e *Engine) settle(ctx context.Context, verbs []*verb) error {
 		// gofail: var computed struct{}
 		err := e.Store.Commit(ctx, at.Rev(), changes...)
 		// gofail: var committed struct{}
-		if err == nil || crowbar.KindOf(err) != crowbar.Conflict {
+		if err == nil {
+			e.tell(at, changes)
+			return nil
+		}
+		if crowbar.KindOf(err) != crowbar.Conflict {
 			return err
 		}
 		if try == tries {

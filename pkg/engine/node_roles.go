@@ -113,9 +113,6 @@ func (e *Engine) nodeRoleVerb(ctx context.Context, verb string, id crowbar.ID, c
 	return nil
 }
 
-// Why is the one line that says why a node-role is not active.
-func (e *Engine) Why(id crowbar.ID) string { return graph.Why(e.View(), id) }
-
 // Plan is what would run, in order, if nothing failed; with rerun, after Rerun.
 func (e *Engine) Plan(deployment crowbar.ID, rerun bool) ([]crowbar.Step, error) {
 	d := &draft{s: e.View()}

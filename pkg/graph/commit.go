@@ -162,6 +162,7 @@ func Rerun(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error)
 	d := drafted(s)
 	for _, nr := range in(s, deployment) {
 		if nr.State == crowbar.Active || nr.State == crowbar.Error {
+			d.forgive(nr.ID)
 			d.rest(nr.ID)
 		}
 	}
@@ -182,6 +183,7 @@ func Force(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error)
 			d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Force = true })
 		}
 		if nr.State == crowbar.Active || nr.State == crowbar.Error {
+			d.forgive(nr.ID)
 			d.rest(nr.ID)
 		}
 	}
@@ -204,6 +206,7 @@ func Retry(s *crowbar.Snapshot, nodeRole crowbar.ID) ([]crowbar.Change, error) {
 		return nil, invalid(s, nr, crowbar.Todo, "Not all parents are ACTIVE: "+Why(s, nodeRole))
 	}
 	d := drafted(s)
+	d.forgive(nodeRole)
 	d.rest(nodeRole)
 	return d.changes(), nil
 }

@@ -118,7 +118,7 @@ func (v *view) candidates(node crowbar.ID) []*crowbar.NodeRole {
 	slices.SortFunc(out, soonest)
 	keep := out[:0]
 	for _, nr := range out {
-		if r, why := v.unfit(nr); why == "" {
+		if r, h := v.unfit(nr); h.what == free {
 			keep = append(keep, nr)
 			if len(r.Exclusive) == 0 {
 				break
@@ -135,7 +135,7 @@ func (f *Frontier) Runnable() iter.Seq[*crowbar.NodeRole] {
 		taken := map[crowbar.ID]bool{} // nodes of which more than one waits here
 		for _, nr := range f.ready {
 			r := f.s.Role(nr.Role)
-			if taken[nr.Node] || r == nil || len(r.Exclusive) > 0 && v.exclusion(nr, r) != "" {
+			if taken[nr.Node] || r == nil || len(r.Exclusive) > 0 && v.exclusion(nr, r).what != free {
 				continue
 			}
 			if len(f.of[nr.Node]) > 1 {

@@ -22,7 +22,7 @@ func naive(s *crowbar.Snapshot) []crowbar.ID {
 	var out []crowbar.ID
 	v := viewOf(s)
 	for _, nr := range waiting {
-		if v.hindrance(nr) != "" {
+		if v.hindrance(nr).what != free {
 			continue
 		}
 		v.use(nr.Node)

@@ -53,7 +53,7 @@ func underWay(s *crowbar.Snapshot, dep *crowbar.Deployment) (left int, busy bool
 			continue
 		}
 		left++
-		busy = busy || nr.State == crowbar.Transition || nr.State == crowbar.Todo && v.hindrance(nr) == ""
+		busy = busy || nr.State == crowbar.Transition || nr.State == crowbar.Todo && v.hindrance(nr).what == free || nr.RetryIn > 0
 	}
 	return left, busy
 }

@@ -14,7 +14,7 @@ import (
 // which everything is active once nothing fails any more.
 func TestAnyHistory(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		w := newWorld(t, cluster()...)
+		w := newWorld(t, tenacious(cluster())...)
 		w.bind("etcd@n0 master@n0")
 		h := &past{world: w, running: map[crowbar.ID]bool{}}
 		for range rapid.IntRange(1, 60).Draw(r, "steps") {
@@ -40,6 +40,16 @@ func TestAnyHistory(t *testing.T) {
 	})
 }
 
+// tenacious has some roles tried again by themselves.
+func tenacious(roles []crowbar.Role) []crowbar.Role {
+	for i := range roles {
+		if roles[i].Name == "docker" || roles[i].Name == "etcd" {
+			roles[i].Retry = crowbar.Retry{Times: 2, Backoff: 1e9}
+		}
+	}
+	return roles
+}
+
 type past struct {
 	*world
 	running map[crowbar.ID]bool
@@ -54,7 +64,7 @@ func (h *past) try(c []crowbar.Change, err error) {
 // step is one thing that may happen.
 func (h *past) step(r *rapid.T) {
 	node := func() string { return fmt.Sprintf("n%d", rapid.IntRange(0, 4).Draw(r, "node")) }
-	switch rapid.SampledFrom([]string{"bind", "commit", "begin", "begin", "begin", "finish", "finish", "fail", "lose", "retry", "rerun", "dead", "alive", "unbind"}).Draw(r, "what") {
+	switch rapid.SampledFrom([]string{"bind", "commit", "begin", "begin", "begin", "finish", "finish", "fail", "lose", "retry", "again", "cancel", "rerun", "dead", "alive", "unbind"}).Draw(r, "what") {
 	case "bind":
 		b := h.binding(rapid.SampledFrom([]string{"etcd", "master", "minion", "docker", "proxy-server"}).Draw(r, "role"), node())
 		h.try(Bind(h.s, b))
@@ -74,6 +84,20 @@ func (h *past) step(r *rapid.T) {
 		for nr := range h.s.NodeRoles() {
 			if nr.State == crowbar.Error {
 				h.try(Retry(h.s, nr.ID))
+				break
+			}
+		}
+	case "again":
+		for nr := range h.s.NodeRoles() {
+			if _, is := nr.RetryAt(); is {
+				h.try(Again(h.s, nr.ID, nr.Attempt))
+				break
+			}
+		}
+	case "cancel":
+		for nr := range h.s.NodeRoles() {
+			if nr.State == crowbar.Transition || nr.State == crowbar.Error {
+				h.try(Cancel(h.s, nr.ID, "ann"))
 				break
 			}
 		}
@@ -113,11 +137,15 @@ func (h *past) end(r *rapid.T, o crowbar.Outcome) {
 }
 
 func (h *past) finish(r *rapid.T, id crowbar.ID, o crowbar.Outcome) {
+	cancelled := h.s.NodeRole(id).Cancel
 	c, err := Finish(h.s, id, h.s.NodeRole(id).Attempt, o)
 	if err != nil {
 		r.Fatal(err)
 	}
 	h.s = h.s.Apply(h.s.Rev()+1, c...)
+	if now := h.s.NodeRole(id); cancelled != "" && now != nil && now.State != crowbar.Error {
+		r.Fatalf("%s was cancelled, and is %s", h.label(now), now.State)
+	}
 	delete(h.running, id)
 }
 
@@ -157,6 +185,9 @@ func (h *past) check(r *rapid.T) {
 		}
 		if nr.State == crowbar.Blocked && ready(h.s, nr) {
 			r.Fatalf("%s is blocked by nothing: %s", h.label(nr), h.states())
+		}
+		if nr.Cancel != "" && nr.State != crowbar.Transition || nr.RetryIn != 0 && nr.State != crowbar.Error {
+			r.Fatalf("%s is %s: cancel %q, retry in %v", h.label(nr), nr.State, nr.Cancel, nr.RetryIn)
 		}
 		if nr.State != crowbar.Transition {
 			continue

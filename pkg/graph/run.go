@@ -49,8 +49,8 @@ func (d *draft) begin(id crowbar.ID, owner string) error {
 	if nr.State != crowbar.Todo {
 		return invalid(s, nr, crowbar.Transition, "only what is todo can run")
 	}
-	if why := viewOf(s).hindrance(nr); why != "" {
-		return invalid(s, nr, crowbar.Transition, why)
+	if h := viewOf(s).hindrance(nr); h.what != free {
+		return invalid(s, nr, crowbar.Transition, h.words(s, nr))
 	}
 	d.start(nr, owner)
 	return nil
@@ -95,6 +95,8 @@ func (d *draft) finish(id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
 	}
 	removed := d.closeRun(nr, o)
 	switch {
+	case nr.Cancel != "" && !(removed && o.Failure == "" && !o.Lost):
+		d.cancelled(nr, o.Failure)
 	case o.Lost:
 		d.edit(id, func(nr *crowbar.NodeRole) { nr.Owner = "" })
 		d.rest(id)
@@ -105,7 +107,7 @@ func (d *draft) finish(id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
 		d.edit(id, func(nr *crowbar.NodeRole) { nr.Failure = o.Failure })
 		d.rest(id)
 	case o.Failure != "":
-		d.fail(id, o.Status, o.Failure)
+		d.failAgain(id, o)
 	case removed:
 		d.vanish(nr)
 	default:
@@ -123,6 +125,8 @@ func (d *draft) closeRun(nr *crowbar.NodeRole, o crowbar.Outcome) bool {
 	c := *run
 	c.Changes = o.Changes
 	switch {
+	case nr.Cancel != "":
+		c.Outcome = "cancelled"
 	case o.Lost:
 		c.Outcome = "lost"
 	case o.Failure != "":
@@ -142,7 +146,7 @@ func (d *draft) applied(was *crowbar.NodeRole, o crowbar.Outcome) {
 	news := was.RunCount == 0 || !same(was.Wall, o.Wall)
 	nr := d.edit(was.ID, func(nr *crowbar.NodeRole) {
 		nr.State, nr.Status, nr.Failure, nr.Owner = crowbar.Active, o.Status, "", ""
-		nr.Wall, nr.RunCount, nr.Stale, nr.Force = o.Wall, nr.RunCount+1, false, false
+		nr.Wall, nr.RunCount, nr.Stale, nr.Force, nr.Failed = o.Wall, nr.RunCount+1, false, false, 0
 		switch {
 		case o.Given != "":
 			nr.Given = givenAt(nr.Attempt, o.Given)
@@ -185,7 +189,14 @@ func Orphans(s *crowbar.Snapshot, gone func(owner string) bool) []crowbar.Change
 		if run := d.s.Run(nr.Run); run != nil && run.Outcome == "" {
 			c := *run
 			c.Outcome = "lost"
+			if nr.Cancel != "" {
+				c.Outcome = "cancelled"
+			}
 			d.put(&c)
+		}
+		if nr.Cancel != "" {
+			d.cancelled(nr, "the daemon that ran it went away: look at the node")
+			continue
 		}
 		if r := s.Role(nr.Role); r != nil && r.Flags.Destructive && !nr.Removing {
 			d.fail(nr.ID, "", "the daemon that ran it went away, and the role destroys what is there: look at the node, then retry")

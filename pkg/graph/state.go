@@ -41,7 +41,9 @@ func (d *draft) rest(id crowbar.ID) {
 		state = crowbar.Blocked
 	}
 	if nr.State != state || nr.Owner != "" {
-		d.edit(id, func(nr *crowbar.NodeRole) { nr.State, nr.Status, nr.Owner = state, "", "" })
+		d.edit(id, func(nr *crowbar.NodeRole) {
+			nr.State, nr.Status, nr.Owner, nr.RetryIn = state, "", "", 0
+		})
 	}
 	d.blockWaiting(id)
 }
@@ -61,7 +63,7 @@ func (d *draft) blockWaiting(id crowbar.ID) {
 }
 
 func (d *draft) block(id crowbar.ID) {
-	d.edit(id, func(nr *crowbar.NodeRole) { nr.State, nr.Status = crowbar.Blocked, "" })
+	d.edit(id, func(nr *crowbar.NodeRole) { nr.State, nr.Status, nr.RetryIn = crowbar.Blocked, "", 0 })
 }
 
 // fail puts a node-role into ERROR, and every descendant that is not proposed or running into BLOCKED.
@@ -70,7 +72,7 @@ func (d *draft) fail(id crowbar.ID, status, failure string) {
 		status, _, _ = strings.Cut(strings.TrimSpace(failure), "\n")
 	}
 	nr := d.edit(id, func(nr *crowbar.NodeRole) {
-		nr.State, nr.Status, nr.Failure, nr.Owner = crowbar.Error, status, failure, ""
+		nr.State, nr.Status, nr.Failure, nr.Owner, nr.Cancel, nr.RetryIn = crowbar.Error, status, failure, "", "", 0
 	})
 	if nr.Removing {
 		return // it holds nobody back

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -31,80 +30,83 @@ type team struct{ deployment, role crowbar.ID }
 
 func viewOf(s *crowbar.Snapshot) *view { return &view{s: s} }
 
-// hindrance is why a TODO node-role may not begin now; "" if it may.
-func (v *view) hindrance(nr *crowbar.NodeRole) string {
-	r, why := v.unfit(nr)
-	if why != "" {
-		return why
+// hindrance is why a TODO node-role may not begin now.
+func (v *view) hindrance(nr *crowbar.NodeRole) hindrance {
+	r, h := v.unfit(nr)
+	if h.what != free {
+		return h
 	}
 	return v.exclusion(nr, r)
 }
 
 // unfit is what is against a TODO node-role on its own node, in its deployment or in its role, whatever others do.
-func (v *view) unfit(nr *crowbar.NodeRole) (*crowbar.Role, string) {
+func (v *view) unfit(nr *crowbar.NodeRole) (*crowbar.Role, hindrance) {
 	dep, n, r := v.s.Deployment(nr.Deployment), v.s.Node(nr.Node), v.s.Role(nr.Role)
+	what := free
 	switch {
 	case dep == nil || n == nil || r == nil:
-		return r, "its deployment, node or role is gone: unbind it"
+		what = lost
 	case dep.Stored != crowbar.DeploymentCommitted:
-		return r, fmt.Sprintf("deployment %s is proposed: commit it", dep.Name)
+		what = proposed
 	case dep.Paused:
-		return r, fmt.Sprintf("deployment %s is paused: resume it", dep.Name)
+		what = paused
 	case outside(dep, nr):
-		return r, notForeseen(dep)
+		what = unplanned
 	case !nr.Available:
-		return r, "it is not available: clear the node's target role"
+		what = untargeted
 	case v.s.JigNamed(r.Jig) == nil:
-		return r, fmt.Sprintf("there is no jig %s: import the barclamp that has it", r.Jig)
+		what = jigless
 	case n.Address == "" && !n.System && (cmp.Or(n.Jig, r.Jig) == "ssh"):
-		return r, fmt.Sprintf("node %s has no address yet: give it one", n.Short())
+		what = addressless
 	case !n.Alive:
-		return r, fmt.Sprintf("node %s is not alive", n.Short())
+		what = dead
 	case !n.Available:
-		return r, fmt.Sprintf("node %s is not available", n.Short())
+		what = unavailable
+	default:
+		return r, v.crowded(nr)
 	}
-	return r, v.crowded(nr)
+	return r, hindrance{what: what}
 }
 
 // crowded is what is against it on its own node.
-func (v *view) crowded(nr *crowbar.NodeRole) string {
+func (v *view) crowded(nr *crowbar.NodeRole) hindrance {
 	u := v.use(nr.Node)
 	switch {
 	case u.running != nil && u.running.ID != nr.ID:
-		return fmt.Sprintf("%s runs first", place(v.s, u.running))
+		return hindrance{what: crowded, by: u.running}
 	case u.failed != nil && !nr.Removing:
-		return fmt.Sprintf("%s is in error%s", place(v.s, u.failed), colon(u.failed.Status))
+		return hindrance{what: stuck, by: u.failed}
 	}
 	if nr.Removing {
 		for _, c := range v.s.Children(nr.ID) {
 			if c.Node == nr.Node && hard(c, nr.ID) {
-				return fmt.Sprintf("%s goes first", place(v.s, c))
+				return hindrance{what: above, by: c}
 			}
 		}
 	}
-	return ""
+	return hindrance{}
 }
 
 // exclusion is what the role's exclusives have against it.
-func (v *view) exclusion(nr *crowbar.NodeRole, r *crowbar.Role) string {
+func (v *view) exclusion(nr *crowbar.NodeRole, r *crowbar.Role) hindrance {
 	for _, e := range r.Exclusive {
 		if runs := v.holders(nr.Deployment, e.Name); len(runs) >= v.limit(e) {
-			return fmt.Sprintf("%s holds %s", place(v.s, runs[0]), e.Name)
+			return hindrance{what: taken, by: runs[0], under: e.Name}
 		}
 		if e.Gate == "peers-active" {
 			for _, peer := range v.failures(nr) {
 				if peer.ID != nr.ID {
-					return fmt.Sprintf("%s is in error%s, and %s waits until all peers are well", place(v.s, peer), colon(peer.Status), e.Name)
+					return hindrance{what: gated, by: peer, under: e.Name}
 				}
 			}
 		}
 	}
 	if first := v.founder(nr, r); first != 0 && first != nr.ID {
 		if f := v.s.NodeRole(first); f != nil {
-			return fmt.Sprintf("%s founds the cluster first", place(v.s, f))
+			return hindrance{what: later, by: f}
 		}
 	}
-	return ""
+	return hindrance{}
 }
 
 // use looks at a node: what runs there, and the first that failed.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
@@ -33,6 +34,8 @@ func role(line string) crowbar.Role {
 			r.Flags.Destructive = true
 		case "abstract":
 			r.Flags.Abstract = true
+		case "retry":
+			r.Retry = crowbar.Retry{Times: 2, Backoff: crowbar.Duration(10 * time.Second), Limit: crowbar.Duration(15 * time.Second)}
 		case "exclusive":
 			r.Exclusive = []crowbar.Exclusive{{Name: name + "-lock", Limit: 1, Gate: "peers-active"}}
 		}
