@@ -1,0 +1,161 @@
+//go:build linux
+
+package conformance
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestWalk: a whole life of a deployment, by curl and by a script in the grammar of OpenCrowbar's clients.
+func TestWalk(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	t.Run("curl", func(t *testing.T) {
+		cmd := exec.CommandContext(t.Context(), "bash", "testdata/walk.sh")
+		cmd.Env = append(os.Environ(), "URL="+d.url, "CROWBAR_KEY="+d.user+":"+d.pass, "CA="+d.ca, "GATE="+t.TempDir())
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.HasSuffix(string(out), "done\n") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	t.Run("grammar", func(t *testing.T) {
+		b, err := os.ReadFile("testdata/walk.crowbar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, said := d.on(t), 0
+		for i, line := range strings.Split(string(b), "\n") {
+			if line != "" && line[0] != '#' {
+				said++
+				d.say(i+1, line)
+			}
+		}
+		if said < 30 {
+			t.Errorf("the script has %d commands", said)
+		}
+	})
+}
+
+// say does one line of the grammar, and holds its answer against what the line says of it.
+func (d *daemon) say(number int, line string) {
+	d.t.Helper()
+	code, says := 200, ""
+	if rest, refused := strings.CutPrefix(line, "! "); refused {
+		if _, err := fmt.Sscan(rest, &code); err != nil {
+			d.t.Fatalf("line %d: %v", number, err)
+		}
+		line = rest[4:]
+	}
+	line, says, _ = strings.Cut(line, " ~ ")
+	words, err := split(line)
+	if err != nil {
+		d.t.Fatalf("line %d, %s: %v", number, line, err)
+	}
+	switch words[0] {
+	case "converge":
+		if code := d.converge(words[1]); code != 0 {
+			d.t.Fatalf("line %d: converge ends with %d", number, code)
+		}
+		return
+	case "gone":
+		d.gone(words[1] + "/" + words[2])
+		return
+	}
+	request, body := d.meant(words)
+	if request == "" {
+		d.t.Fatalf("line %d: the grammar has no %q", number, line)
+	}
+	var bodies []string
+	if body != "" {
+		bodies = []string{body}
+	}
+	if a := d.ask(request, bodies...); a.code != code || !strings.Contains(a.body, says) {
+		d.t.Fatalf("line %d, %s: %s; want %d with %s", number, line, a, code, says)
+	}
+}
+
+// split takes a line apart into words; quotes keep blanks.
+func split(line string) (words []string, err error) {
+	for line = strings.TrimSpace(line); line != ""; line = strings.TrimSpace(line) {
+		var word string
+		if rest, quoted := strings.CutPrefix(line, "'"); quoted {
+			var closed bool
+			if word, line, closed = strings.Cut(rest, "'"); !closed {
+				return nil, fmt.Errorf("a quote is not closed")
+			}
+		} else {
+			word, line, _ = strings.Cut(line, " ")
+		}
+		words = append(words, word)
+	}
+	return words, nil
+}
+
+// things is the clients' nouns, and the API's.
+var things = map[string]string{"nodes": "nodes", "deployments": "deployments", "roles": "roles", "deploymentroles": "deployment_roles", "noderoles": "node_roles",
+	"barclamps": "barclamps", "users": "users", "attribs": "attribs", "jigs": "jigs", "networks": "networks", "hammers": "hammers"}
+
+// meant is the request of a command, as the Ruby client made it; "" where there is no such command.
+func (d *daemon) meant(w []string) (request, body string) {
+	noun, known := things[w[0]]
+	if !known || len(w) < 2 {
+		return "", ""
+	}
+	arg := func(i int) string {
+		if i < len(w) {
+			return url.PathEscape(w[i])
+		}
+		return ""
+	}
+	at := noun + "/" + arg(2)
+	number := func(noun, name string) string { return id(d.good("GET " + noun + "/" + url.PathEscape(name)).obj()) }
+	switch verb := w[1]; {
+	case len(w) == 2 && verb == "list":
+		return "GET " + noun, ""
+	case len(w) == 2 && verb == "sample":
+		return "GET " + noun + "/sample", ""
+	case len(w) == 3 && (verb == "match"):
+		return "POST " + noun + "/match", w[2]
+	case len(w) == 3 && verb == "create":
+		return "POST " + noun, w[2]
+	case len(w) == 3 && verb == "show":
+		return "GET " + at, ""
+	case len(w) == 4 && verb == "update":
+		return "PUT " + at, w[3]
+	case len(w) == 3 && verb == "destroy":
+		return "DELETE " + at, ""
+	case len(w) == 3 && (verb == "propose" || verb == "commit" || verb == "retry" || verb == "recall" || verb == "redeploy"):
+		return "PUT " + at + "/" + verb, ""
+	case len(w) == 3 && (verb == "attribs" || verb == "nodes"):
+		return "GET " + at + "/" + verb, ""
+	case len(w) == 3 && verb == "noderoles":
+		return "GET " + at + "/node_roles", ""
+	case len(w) == 5 && verb == "get" && w[3] == "attrib":
+		return "GET " + at + "/attribs/" + arg(4), ""
+	case len(w) == 7 && verb == "set" && w[3] == "attrib" && w[5] == "to":
+		return "PUT " + at + "/attribs/" + arg(4), w[6]
+	case len(w) == 5 && verb == "move" && w[3] == "to":
+		return "PUT " + at, fmt.Sprintf(`{"deployment_id":%s}`, number("deployments", w[4]))
+	case len(w) == 5 && verb == "bind" && w[3] == "to":
+		return bound(number, noun, w[2], w[4])
+	}
+	return "", ""
+}
+
+// bound is the request of NOUN bind A to B.
+func bound(number func(noun, name string) string, noun, a, b string) (request, body string) {
+	switch noun {
+	case "nodes":
+		return "POST node_roles", fmt.Sprintf(`{"node_id":%s,"role_id":%s}`, number("nodes", a), number("roles", b))
+	case "roles":
+		return "POST node_roles", fmt.Sprintf(`{"node_id":%s,"role_id":%s}`, number("nodes", b), number("roles", a))
+	case "deployments":
+		return "POST deployment_roles", fmt.Sprintf(`{"deployment_id":%s,"role_id":%s}`, number("deployments", a), number("roles", b))
+	}
+	return "", ""
+}
