@@ -25,6 +25,7 @@ var doors = map[string][]string{
 	// pure logic, contracts
 	"pkg/barclamp": {}, "pkg/graph": {}, "pkg/attrib": {}, "pkg/zone": {}, "pkg/jig": {},
 	"pkg/network":            {},
+	"pkg/event":              {"pkg/graph"}, // the reason why a node-role waits
 	"pkg/jig/jigtest":        {"pkg/jig"},
 	"pkg/role":               {"pkg/jig"},
 	"pkg/role/linux":         {"pkg/jig", "pkg/role"},
@@ -41,7 +42,7 @@ var doors = map[string][]string{
 	// loops and doors
 	"pkg/annealer":   {"pkg/graph", "pkg/jig", "pkg/role"},
 	"pkg/nameserver": {"pkg/zone"},
-	"pkg/api":        {"pkg/engine", "pkg/graph", "pkg/jig", "pkg/zone", "pkg/ui", "pkg/api/openapi"},
+	"pkg/api":        {"pkg/engine", "pkg/graph", "pkg/jig", "pkg/zone", "pkg/ui", "pkg/api/openapi", "pkg/event"},
 	"pkg/api/*":      {"pkg/api/openapi"}, // its description, and apitest, which holds exchanges of tests against it
 	"pkg/ui":         {},
 	// roof

@@ -134,7 +134,7 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 	root.AddCommand(a.nodesCommand(), a.daemonsCommand(), a.deploymentsCommand(), a.nodeRolesCommand(), a.objectsCommand("roles", crowbar.KindRole),
 		a.objectsCommand("attribs", crowbar.KindAttrib), a.objectsCommand("barclamps", crowbar.KindBarclamp), a.objectsCommand("runs", crowbar.KindRun),
 		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.unsetCommand(), a.explainCommand(), a.secretsCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
-		a.statusCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), versionCommand(), newLabCommand(a))
+		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), versionCommand(), newLabCommand(a))
 	return root
 }
 

@@ -89,7 +89,8 @@ func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, f
 	if err != nil {
 		return nil, nil, err
 	}
-	r.engine = engine.New(engine.Config{Store: storetest.NewMemory(), PKI: p, Ring: p.Ring, Owner: "rehearsal", Mac: p.Ring.Mac})
+	state := storetest.NewMemory()
+	r.engine = engine.New(engine.Config{Store: state, PKI: p, Ring: p.Ring, Owner: "rehearsal", Mac: p.Ring.Mac})
 	site, err := barclamp.Parse(barclamp.File{Path: "site.yml", Data: []byte("barclamp: { name: site }\nattribs:\n  - { name: site-password, map: site/password, secret: true, schema: { type: str } }\n")})
 	if err != nil {
 		return nil, nil, err
@@ -100,7 +101,7 @@ func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, f
 		}
 	}
 	const token = "0123456789abcdef"
-	answer := front(api.New(api.Config{Engine: r.engine, Logs: r, Ask: r.ask, Token: token, Log: slog.New(slog.DiscardHandler)}))
+	answer := front(api.New(api.Config{Engine: r.engine, Moves: state, Logs: r, Ask: r.ask, Token: token, Log: slog.New(slog.DiscardHandler)}))
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Query().Has("after") {
 			select {

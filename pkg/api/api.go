@@ -3,6 +3,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -80,7 +81,10 @@ type Config struct {
 	Token  string       // of the administrator
 	// Daemons is who works on the state; nil = nobody says.
 	Daemons func() []crowbar.Daemon
-	Users   Users // nil = nobody but the bearer of Token
+	Moves   Moves // nil = no events are told
+	// KeepEvents is how many events are kept for those who follow: who falls behind by more is cut off, and comes again; 0 = 20000.
+	KeepEvents int
+	Users      Users // nil = nobody but the bearer of Token
 	// Secret signs sessions and challenges, the same on all daemons that serve one state; zero = made anew at each start.
 	Secret [32]byte
 	Log    *slog.Logger
@@ -96,11 +100,14 @@ type API struct {
 	throttle throttle
 	sessions sessions
 	markers  markers
+	ring     ring
+	past     chan struct{} // held by the one who reads the past of the state
 }
 
 // New makes the API.
 func New(c Config) *API {
 	a := &API{Config: c, mux: http.NewServeMux(), token: sha256.Sum256([]byte(c.Token)), secret: c.Secret}
+	a.ring, a.past = ring{moves: c.Moves, most: cmp.Or(c.KeepEvents, 20000)}, make(chan struct{}, 1)
 	if a.secret == [32]byte{} {
 		_, _ = rand.Read(a.secret[:]) // never fails
 	}
@@ -134,6 +141,7 @@ func (a *API) route() {
 		}
 	}
 	a.handle("GET /api/v2/daemons", a.daemons)
+	a.raw("GET /api/v2/events", a.events)
 	a.handle("POST /api/v2/nodes", a.createNode)
 	a.handle("DELETE /api/v2/nodes/{id}", a.deleteNode)
 	a.handle("POST /api/v2/deployments", a.createDeployment)

@@ -65,6 +65,7 @@ func (w *world) routes() []route {
 		route{"GET /api/status/inventory", "GET /api/status/inventory", "", "inventory"},
 		route{"GET /api/status/inventory/{id}", "GET /api/status/inventory/k8s", "", "inventory"},
 		route{"GET /api/v2/daemons", "GET /api/v2/daemons", "", "daemon.list"},
+		route{"GET /api/v2/events", "GET /api/v2/events?follow=false", "", "text/event-stream"},
 		route{"GET /api/v2/node_roles/{id}/explain", "GET /api/v2/node_roles/n1%2Fetcd/explain", "", "node_role.explain"},
 		route{"GET /api/v2/attribs/{id}/uses", "GET /api/v2/attribs/etcd-client-port/uses", "", "attrib.uses"},
 		route{"GET /api/v2/secrets/status", "GET /api/v2/secrets/status", "", "secret.status"},

@@ -63,7 +63,22 @@ func build(t *testing.T) *world {
 	if err := w.engine.Import(t.Context(), cat); err != nil {
 		t.Fatal(err)
 	}
-	w.api = api.New(api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Ask: w.dryRuns, Token: token, Log: slog.New(slog.DiscardHandler)})
+	return w.another(nil)
+}
+
+type apiConfig = api.Config
+
+// another is the same world behind another API.
+func (w *world) another(change func(*apiConfig)) *world {
+	t := w.t
+	t.Helper()
+	o := *w
+	w = &o
+	conf := api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Moves: w.store, Ask: w.dryRuns, Token: token, Log: slog.New(slog.DiscardHandler)}
+	if change != nil {
+		change(&conf)
+	}
+	w.api = api.New(conf)
 	srv := httptest.NewUnstartedServer(apitest.Check(t, w.api))
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.EnableHTTP2 = true
@@ -71,6 +86,7 @@ func build(t *testing.T) *world {
 	t.Cleanup(srv.Close)
 	w.url, w.http = srv.URL, srv.Client()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	var err error
 	if w.Client, err = client.New(client.Config{Endpoint: srv.URL, Token: token, CA: string(ca)}); err != nil {
 		t.Fatal(err)
 	}

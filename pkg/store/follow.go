@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,18 +23,24 @@ type loaded struct {
 	roll    roll
 }
 
-func (s *Store) load(ctx context.Context) (loaded, error) {
+// load reads the newest state.
+func (s *Store) load(ctx context.Context) (loaded, error) { return s.loadAt(ctx, 0) }
+
+// loadAt reads the state as it was at a revision, 0 for the newest.
+func (s *Store) loadAt(ctx context.Context, at int64) (loaded, error) {
 	var (
 		out     loaded
 		puts    []crowbar.Change
 		over    []entry
 		head    int64
 		next    uint64
-		at      int64
 		key     = prefix
 		end     = clientv3.GetPrefixRangeEnd(prefix)
 		options = []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(page)}
 	)
+	if at != 0 {
+		options = append(options, clientv3.WithRev(at))
+	}
 	for more := true; more; {
 		var resp *clientv3.GetResponse
 		err := s.insist(ctx, func(ctx context.Context) (err error) {
@@ -95,7 +102,7 @@ func (s *Store) follow(ctx context.Context, from int64) {
 		for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
 			l, err := s.load(ctx)
 			if err == nil {
-				s.advance(l.view.Rev(), l.journal, func(*crowbar.Snapshot) *crowbar.Snapshot { return l.view })
+				s.move(l.view.Rev(), l.journal, true, func(*crowbar.Snapshot) *crowbar.Snapshot { return l.view })
 				s.enrol(func(r *roll) { *r = l.roll })
 				from = l.from
 				break
@@ -156,49 +163,73 @@ func (s *Store) events(ctx context.Context, events []*clientv3.Event) error {
 	if slices.ContainsFunc(events, func(ev *clientv3.Event) bool { return isRoll(string(ev.Kv.Key)) }) {
 		s.enrol(func(r *roll) { r.take(events) })
 	}
-	for len(events) > 0 {
-		rev := events[0].Kv.ModRevision
-		n := 1
-		for n < len(events) && events[n].Kv.ModRevision == rev {
-			n++
-		}
-		if err := s.revision(ctx, rev, events[:n]); err != nil {
+	for rev, of := range byRevision(events) {
+		if err := s.revision(ctx, rev, of); err != nil {
 			return err
 		}
-		events = events[n:]
 	}
 	return nil
+}
+
+// byRevision yields the events of each revision together.
+func byRevision(events []*clientv3.Event) iter.Seq2[int64, []*clientv3.Event] {
+	return func(yield func(int64, []*clientv3.Event) bool) {
+		for len(events) > 0 {
+			rev, n := events[0].Kv.ModRevision, 1
+			for n < len(events) && events[n].Kv.ModRevision == rev {
+				n++
+			}
+			if !yield(rev, events[:n]) {
+				return
+			}
+			events = events[n:]
+		}
+	}
 }
 
 func (s *Store) revision(ctx context.Context, rev int64, events []*clientv3.Event) error {
 	if s.View().Rev() >= crowbar.Rev(rev) {
 		return nil
 	}
-	var (
-		changes []crowbar.Change
-		head    bool
-		next    uint64
-		journal int64
-	)
+	t, err := s.taleOf(ctx, rev, events)
+	if err != nil {
+		return err
+	}
+	if !t.head {
+		if s.foldedBy(events) {
+			s.mu.Lock()
+			s.journal = 0
+			s.mu.Unlock()
+		}
+		return nil
+	}
+	s.advance(crowbar.Rev(rev), t.journal, func(v *crowbar.Snapshot) *crowbar.Snapshot {
+		return v.Apply(crowbar.Rev(rev), t.changes...).Skip(crowbar.ID(t.next))
+	})
+	return nil
+}
+
+// tale is what the events of one revision say.
+type tale struct {
+	changes []crowbar.Change
+	head    bool // it is a revision of the state
+	next    uint64
+	journal int64
+}
+
+func (s *Store) taleOf(ctx context.Context, rev int64, events []*clientv3.Event) (t tale, err error) {
 	for _, ev := range events {
 		key := string(ev.Kv.Key)
+		var entries []entry
 		switch {
 		case key == headKey:
-			head = true
-			next, _ = strconv.ParseUint(string(ev.Kv.Value), 10, 64)
+			t.head = true
+			t.next, _ = strconv.ParseUint(string(ev.Kv.Value), 10, 64)
 		case key == journalKey && ev.Type == mvccpb.PUT:
-			entries, err := s.readJournal(ctx, ev.Kv.Value, rev)
-			if err != nil {
-				return err
+			if entries, err = s.readJournal(ctx, ev.Kv.Value, rev); err != nil {
+				return t, err
 			}
-			for _, e := range entries {
-				c, err := e.change()
-				if err != nil {
-					return err
-				}
-				changes = append(changes, c)
-			}
-			journal = rev
+			t.journal = rev
 		case strings.HasPrefix(key, prefix):
 			kind, id, ok := objectOf(key)
 			if !ok {
@@ -208,25 +239,17 @@ func (s *Store) revision(ctx context.Context, rev int64, events []*clientv3.Even
 			if ev.Type == mvccpb.PUT {
 				e.Value = ev.Kv.Value
 			}
+			entries = []entry{e}
+		}
+		for _, e := range entries {
 			c, err := e.change()
 			if err != nil {
-				return err
+				return t, err
 			}
-			changes = append(changes, c)
+			t.changes = append(t.changes, c)
 		}
 	}
-	if !head {
-		if s.foldedBy(events) {
-			s.mu.Lock()
-			s.journal = 0
-			s.mu.Unlock()
-		}
-		return nil
-	}
-	s.advance(crowbar.Rev(rev), journal, func(v *crowbar.Snapshot) *crowbar.Snapshot {
-		return v.Apply(crowbar.Rev(rev), changes...).Skip(crowbar.ID(next))
-	})
-	return nil
+	return t, nil
 }
 
 func (s *Store) foldedBy(events []*clientv3.Event) bool {

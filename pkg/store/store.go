@@ -48,14 +48,15 @@ type Store struct {
 	done sync.WaitGroup
 	turn chan struct{} // held by the one commit that is on its way to etcd
 
-	mu      sync.Mutex
-	view    *crowbar.Snapshot
-	journal int64         // mod revision of an unfolded journal, 0 = none
-	moved   chan struct{} // closed and replaced when view moves
-	watches map[chan *crowbar.Snapshot]struct{}
-	closed  bool
-	held    *registration // nil = not held
-	commits uint64        // tried under held
+	mu        sync.Mutex
+	view      *crowbar.Snapshot
+	journal   int64         // mod revision of an unfolded journal, 0 = none
+	moved     chan struct{} // closed and replaced when view moves
+	watches   map[chan *crowbar.Snapshot]struct{}
+	followers map[*follower]struct{}
+	closed    bool
+	held      *registration // nil = not held
+	commits   uint64        // tried under held
 	roll
 	again chan struct{} // tells follow to read everything anew
 }
@@ -97,7 +98,7 @@ func bare(cfg Config) *Store {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Store{cfg: cfg, kv: cfg.Client, id: rand.Text(), log: cfg.Log, turn: make(chan struct{}, 1), moved: make(chan struct{}),
-		again: make(chan struct{}, 1), watches: map[chan *crowbar.Snapshot]struct{}{}}
+		again: make(chan struct{}, 1), watches: map[chan *crowbar.Snapshot]struct{}{}, followers: map[*follower]struct{}{}}
 }
 
 // Close gives the registration back and ends all watches. The client stays open.
@@ -108,6 +109,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	for f := range s.followers {
+		f.end()
+	}
 	s.mu.Unlock()
 	err := s.release()
 	// gofail: var afterRelease struct{}
@@ -154,12 +158,21 @@ func (s *Store) Watch(ctx context.Context) <-chan *crowbar.Snapshot {
 
 // advance moves the view on to rev, if it is not there yet.
 func (s *Store) advance(rev crowbar.Rev, journal int64, next func(*crowbar.Snapshot) *crowbar.Snapshot) {
+	s.move(rev, journal, false, next)
+}
+
+// move is advance; lost says that there may have been revisions in between.
+func (s *Store) move(rev crowbar.Rev, journal int64, lost bool, next func(*crowbar.Snapshot) *crowbar.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.view.Rev() >= rev {
 		return
 	}
-	s.view, s.journal = next(s.view), journal
+	was := s.view
+	s.view, s.journal = next(was), journal
+	for f := range s.followers {
+		f.push(crowbar.Moved{Was: was, Now: s.view, Lost: lost})
+	}
 	close(s.moved)
 	s.moved = make(chan struct{})
 	s.tell()

@@ -15,13 +15,17 @@ type Memory struct {
 	mu      sync.Mutex
 	view    *crowbar.Snapshot
 	watches map[chan *crowbar.Snapshot]struct{}
+	past    []crowbar.Moved
+	moved   chan struct{} // closed and replaced when view moves
+	// Keep is how many revisions it remembers, for Moves and Since; 0 = 1000, which followers must not fall behind.
+	Keep int
 	// Refuse, if set, is asked before each commit; its error is the commit's.
 	Refuse func(at crowbar.Rev, changes []crowbar.Change) error
 }
 
 // NewMemory is an empty store.
 func NewMemory() *Memory {
-	return &Memory{view: crowbar.NewSnapshot(), watches: map[chan *crowbar.Snapshot]struct{}{}}
+	return &Memory{view: crowbar.NewSnapshot(), watches: map[chan *crowbar.Snapshot]struct{}{}, moved: make(chan struct{})}
 }
 
 // View is the newest state.
@@ -56,7 +60,9 @@ func (m *Memory) Commit(ctx context.Context, at crowbar.Rev, changes ...crowbar.
 	if m.view.Rev() != at {
 		return crowbar.Errorf(crowbar.Conflict, "the state moved on from revision %d to %d: look again and repeat", at, m.view.Rev())
 	}
-	m.view = m.view.Apply(at+1, clean...)
+	was := m.view
+	m.view = was.Apply(at+1, clean...)
+	m.remember(crowbar.Moved{Was: was, Now: m.view})
 	for ch := range m.watches {
 		select {
 		case <-ch:

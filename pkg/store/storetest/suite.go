@@ -17,6 +17,8 @@ type Store interface {
 	View() *crowbar.Snapshot
 	Commit(ctx context.Context, at crowbar.Rev, c ...crowbar.Change) error
 	Watch(ctx context.Context) <-chan *crowbar.Snapshot
+	Moves(ctx context.Context) (*crowbar.Snapshot, <-chan crowbar.Moved)
+	Since(ctx context.Context, after crowbar.Rev, each func(crowbar.Moved) bool) error
 }
 
 // Run runs the suite; open gives a new, empty store each time and cleans it up with t.Cleanup.
@@ -33,6 +35,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"slow watcher":  slowWatcher,
 		"watch ends":    watchEnds,
 		"ids go upward": upward,
+		"moves":         moves,
+		"since":         since,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -275,4 +279,61 @@ func receive(t *testing.T, ch <-chan *crowbar.Snapshot) *crowbar.Snapshot {
 		t.Fatal("no snapshot came")
 	}
 	return nil
+}
+
+// moves: a follower gets every revision, one by one, however many come at once.
+func moves(t *testing.T, s Store) {
+	commit(t, s, put(&crowbar.Node{ID: 1, Name: "n1.a.b"}))
+	ctx, cancel := context.WithCancel(t.Context())
+	at, ch := s.Moves(ctx)
+	if at.Rev() != s.View().Rev() {
+		t.Fatalf("it follows from revision %d, the state is at %d", at.Rev(), s.View().Rev())
+	}
+	const n = 50
+	for i := range n {
+		commit(t, s, put(&crowbar.Node{ID: 1, Name: fmt.Sprintf("n%d.a.b", i+2)}))
+	}
+	prior := at
+	for i := range n {
+		m := <-ch
+		if m.Lost || m.Was.Rev() != prior.Rev() || m.Now.Rev() <= m.Was.Rev() || m.Now.Node(1).Name != fmt.Sprintf("n%d.a.b", i+2) {
+			t.Fatalf("move %d: %+v, from %d to %d, want from %d", i, m, m.Was.Rev(), m.Now.Rev(), prior.Rev())
+		}
+		prior = m.Now
+	}
+	cancel()
+	for range ch { //nolint:revive // until it is closed
+	}
+}
+
+// since: what a follower has missed it is told from the state's own past, the same as it would have been told then.
+func since(t *testing.T, s Store) {
+	commit(t, s, put(&crowbar.Node{ID: 1, Name: "n1.a.b"}))
+	from := s.View()
+	for i := range 5 {
+		commit(t, s, put(&crowbar.Node{ID: 1, Name: fmt.Sprintf("n%d.a.b", i+2)}), put(&crowbar.Run{ID: crowbar.ID(10 + i)}))
+	}
+	commit(t, s, drop(&crowbar.Run{ID: 10}))
+	prior, got := from.Rev(), 0
+	err := s.Since(t.Context(), from.Rev(), func(m crowbar.Moved) bool {
+		if m.Was.Rev() != prior || m.Lost {
+			t.Errorf("from %d to %d, want from %d", m.Was.Rev(), m.Now.Rev(), prior)
+		}
+		if got < 5 && m.Now.Node(1).Name != fmt.Sprintf("n%d.a.b", got+2) {
+			t.Errorf("revision %d has node %q", m.Now.Rev(), m.Now.Node(1).Name)
+		}
+		prior = m.Now.Rev()
+		got++
+		return true
+	})
+	if err != nil || got != 6 || prior != s.View().Rev() || s.View().Run(10) != nil {
+		t.Errorf("%d revisions, up to %d of %d, %v", got, prior, s.View().Rev(), err)
+	}
+	if err := s.Since(t.Context(), s.View().Rev(), func(crowbar.Moved) bool { t.Error("there is nothing newer"); return false }); err != nil {
+		t.Error(err)
+	}
+	got = 0
+	if err := s.Since(t.Context(), from.Rev(), func(crowbar.Moved) bool { got++; return false }); err != nil || got != 1 {
+		t.Errorf("%d, %v", got, err)
+	}
 }
