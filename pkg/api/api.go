@@ -39,7 +39,6 @@ type Engine interface {
 	Pause(ctx context.Context, deployment crowbar.ID, paused bool) error
 	Set(ctx context.Context, k crowbar.Kind, id crowbar.ID, attrib string, value any) error
 	Unset(ctx context.Context, k crowbar.Kind, id crowbar.ID, attrib string) error
-	Attrib(k crowbar.Kind, id crowbar.ID, attrib string) (any, error)
 	Apply(ctx context.Context, c crowbar.Cluster, dry bool) error
 	ApplyForced(ctx context.Context, c crowbar.Cluster) error
 	Foresee(ctx context.Context, want crowbar.PlanFor, ask engine.Asker) (*crowbar.Plan, error)
@@ -66,6 +65,7 @@ type Engine interface {
 	Sealing
 	Around
 	Accounts
+	Carrying
 }
 
 // Logs finds run logs. Follow copies until the run has ended when follow is set; attempt 0 is the newest.
@@ -133,6 +133,7 @@ func (a *API) route() {
 	a.routeSpec()
 	a.routeAround()
 	a.routeUsers()
+	a.routeAttribs()
 	for _, k := range []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindRole, crowbar.KindJig, crowbar.KindAttrib, crowbar.KindNode,
 		crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun} {
 		a.handle("GET /api/v2/"+string(k), a.list(k))
@@ -162,11 +163,6 @@ func (a *API) route() {
 	a.handle("GET /api/v2/node_roles/{id}/why", a.why)
 	a.handle("GET /api/v2/deployments/{id}/why", a.whyAll)
 	a.raw("GET /api/v2/node_roles/{id}/log", a.log)
-	for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeployment, crowbar.KindNodeRole} {
-		a.handle("GET /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.attrib(k))
-		a.handle("PUT /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.setAttrib(k))
-		a.handle("DELETE /api/v2/"+string(k)+"/{id}/attribs/{attrib}", a.unsetAttrib(k))
-	}
 	a.handle("GET /api/v2/node_roles/{id}/explain", a.explain)
 	a.handle("GET /api/v2/attribs/{id}/uses", a.uses)
 	a.handle("GET /api/v2/secrets/status", a.sealStatus)

@@ -63,7 +63,7 @@ func (a *API) kubeconfigOf(r *http.Request, s *crowbar.Snapshot, nr *crowbar.Nod
 	text := func(k string) string { v, _ := leaf[k].(string); return base64.StdEncoding.EncodeToString([]byte(v)) }
 	attr := map[string]any{}
 	for _, n := range []string{"kubernetes-cluster-name", "kubernetes-pool-name", "kubernetes-api-port"} {
-		if attr[n], err = a.Engine.Attrib(crowbar.KindDeployment, nr.Deployment, n); err != nil {
+		if attr[n], err = a.Engine.AttribIn(crowbar.KindDeployment, nr.Deployment, n, "all"); err != nil {
 			return nil, err
 		}
 	}

@@ -74,16 +74,7 @@ func (w *world) routes() []route {
 		route{"GET /api/v2/digest", "GET /api/v2/digest", "", "text/plain; charset=utf-8"},
 		route{"GET /utils/digest", "GET /utils/digest", "", "text/plain; charset=utf-8"},
 	)
-	for k, at := range map[crowbar.Kind]string{crowbar.KindNode: "n1/attribs/node-network", crowbar.KindDeployment: "k8s/attribs/proxy-url", crowbar.KindNodeRole: "n1%2Fproxy/attribs/proxy-url"} {
-		value := `{"value":"http://10.0.0.9:3128"}`
-		if k == crowbar.KindNode {
-			value = `{"value":"10.0.0.0/24"}`
-		}
-		all = append(all, route{"GET /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "GET /api/v2/" + string(k) + "/" + at, "", "attrib.obj"},
-			route{"PUT /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "PUT /api/v2/" + string(k) + "/" + at, value, "attrib.obj"},
-			route{"DELETE /api/v2/" + string(k) + "/{id}/attribs/{attrib}", "DELETE /api/v2/" + string(k) + "/" + at, "", "attrib.obj"})
-	}
-	all = append(all, aroundRoutes()...)
+	all = append(all, slices.Concat(attribRoutes(), aroundRoutes())...)
 	return append(all,
 		route{"GET /api/v2/deployments/{id}/plan", "GET /api/v2/deployments/k8s/plan?rerun=true", "", "deployment.plan"},
 		route{"POST /api/v2/deployments/{id}/plan", "POST /api/v2/deployments/k8s/plan", same, "deployment.plan"},

@@ -63,18 +63,3 @@ func (a *API) uses(r *http.Request) (form, any, error) {
 	u, err := a.Engine.Uses(o.(*crowbar.Attrib).Name)
 	return "attrib.uses", u, err
 }
-
-func (a *API) unsetAttrib(k crowbar.Kind) handler {
-	return func(r *http.Request) (form, any, error) {
-		id, err := findID(a.Engine.View(), k, r)
-		if err != nil {
-			return "", nil, err
-		}
-		name := r.PathValue("attrib")
-		if err := a.Engine.Unset(r.Context(), k, id, name); err != nil {
-			return "", nil, err
-		}
-		v, err := a.Engine.Attrib(k, id, name)
-		return "attrib.obj", map[string]any{"name": name, "value": v}, err
-	}
-}

@@ -66,7 +66,7 @@ func first(a *crowbar.Attrib, o crowbar.Object, from ...part) (any, crowbar.Plac
 }
 
 // Set checks a value against the attrib's schema and puts it into what is proposed for a deployment_role or node_role
-// (Commit makes it count), or into a node's hints, where it counts for the next run.
+// (Commit makes it count), or into a node's hints or a role's template, where it counts for the next run.
 func Set(s *crowbar.Snapshot, carrier crowbar.Object, a *crowbar.Attrib, value any) ([]crowbar.Change, error) {
 	if err := settable(a); err != nil {
 		return nil, err
@@ -121,7 +121,8 @@ func say(s *crowbar.Snapshot, carrier crowbar.Object, a *crowbar.Attrib, how fun
 		}
 		return say(s, dr, a, how)
 	case *crowbar.Role:
-		return nil, crowbar.Errorf(crowbar.Invalid, "set attrib %q: a role's template is what its barclamp says: set it on a deployment, or mend the barclamp", a.Name)
+		r := *c
+		made, was, now = &r, c.Template, &r.Template
 	case *crowbar.DeploymentRole:
 		dr := *c
 		made, was, now = &dr, base(c.Proposed, c.Committed), &dr.Proposed
@@ -148,6 +149,8 @@ func say(s *crowbar.Snapshot, carrier crowbar.Object, a *crowbar.Attrib, how fun
 // roleOf is the role of which alone a carrier takes attribs.
 func roleOf(o crowbar.Object) (crowbar.ID, bool) {
 	switch o := o.(type) {
+	case *crowbar.Role:
+		return o.ID, true
 	case *crowbar.DeploymentRole:
 		return o.Role, true
 	case *crowbar.NodeRole:

@@ -26,6 +26,12 @@ type Layer struct {
 	Since *time.Time `json:"since,omitempty"` // when the object was last changed
 }
 
+// Valued is an attrib with the value that some object has of it; a secret's is masked.
+type Valued struct {
+	*Attrib
+	Value any `json:"value"`
+}
+
 // AttribUse is who uses an attrib.
 type AttribUse struct {
 	Attrib    string        `json:"attrib"`

@@ -72,6 +72,7 @@ type Role struct {
 	Timeout     Duration    `json:"timeout"` // of one run; 0 means the engine's default
 	Retry       Retry       `json:"retry,omitzero"`
 	Template    Data        `json:"template,omitempty"`
+	Notes       Data        `json:"notes,omitempty"`
 	Network     ID          `json:"network_id,omitempty"` // made by the engine for this network, not by a barclamp
 	Stamps
 }
@@ -100,7 +101,8 @@ type Attrib struct {
 	Writable    bool   `json:"writable"`
 	Secret      bool   `json:"secret"` // sealed at rest, masked everywhere else
 	Order       int    `json:"order"`
-	Source      string `json:"source,omitempty"` // where its barclamp has it: "path:line"
+	Source      string `json:"source,omitempty"`  // where its barclamp has it: "path:line"
+	ByHand      bool   `json:"by_hand,omitempty"` // made besides its barclamp's document
 
 	// At most one of the next three: the host computes the value, nobody sets it.
 	Leaf      *Leaf  `json:"leaf,omitempty"`      // value: {"cert": PEM, "key": PEM, "ca": PEM}, one per node

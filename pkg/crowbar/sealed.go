@@ -103,7 +103,7 @@ func Parts(o Object) []Part {
 	case *Node:
 		return []Part{{PartDiscovery, &o.Discovery}, {PartHint, &o.Hint}, {PartNotes, &o.Notes}}
 	case *Role:
-		return []Part{{PartTemplate, &o.Template}}
+		return []Part{{PartTemplate, &o.Template}, {PartNotes, &o.Notes}}
 	case *DeploymentRole:
 		return []Part{{PartData, &o.Committed}, {PartData, &o.Proposed}, {PartWall, &o.Wall}, {PartNotes, &o.Notes}}
 	case *NodeRole:

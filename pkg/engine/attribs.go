@@ -12,7 +12,7 @@ import (
 // masked stands for the value of a secret.
 const masked = "(secret)"
 
-// Set sets an attrib on a node, a deployment (or one of its deployment-roles) or a node-role. What is said of a deployment
+// Set sets an attrib on a node, a role (in its template), a deployment (or one of its deployment-roles) or a node-role. What is said of a deployment
 // or node-role is proposed, and counts from the deployment's next commit on.
 func (e *Engine) Set(ctx context.Context, k crowbar.Kind, id crowbar.ID, name string, value any) error {
 	err := e.change(ctx, func(d *draft) error { return e.set(d, k, id, name, value) })
@@ -35,11 +35,21 @@ func (e *Engine) set(d *draft, k crowbar.Kind, id crowbar.ID, name string, value
 	return e.said(d, k, id, a, changes, err)
 }
 
-// said takes in what was said of an attrib, sealed where it is secret. What is said of a node counts at once.
+// said takes in what was said of an attrib, sealed where it is secret. What is said of a node or a role counts at once.
 func (e *Engine) said(d *draft, k crowbar.Kind, id crowbar.ID, a *crowbar.Attrib, changes []crowbar.Change, err error) error {
 	before := d.s
-	if err := d.add(e.sealNow(d, changes, err)); err != nil || k != crowbar.KindNode {
+	if err := d.add(e.sealNow(d, changes, err)); err != nil {
 		return err
+	}
+	switch k {
+	case crowbar.KindNode:
+	case crowbar.KindRole:
+		if was, is := before.Role(id), d.s.Role(id); !same(was.Template, is.Template) {
+			return d.add(graph.PokeRole(d.s, id), nil)
+		}
+		return nil
+	default:
+		return nil
 	}
 	if was, is := before.Node(id), d.s.Node(id); same(was.Hint, is.Hint) {
 		return nil
@@ -76,14 +86,14 @@ func carrier(d *draft, k crowbar.Kind, id crowbar.ID, a *crowbar.Attrib) (crowba
 		return d.node(id)
 	case crowbar.KindNodeRole:
 		return d.nodeRole(id)
-	case crowbar.KindDeploymentRole:
+	case crowbar.KindDeploymentRole, crowbar.KindRole:
 		if o := d.s.Get(k, id); o != nil {
 			return o, nil
 		}
-		return nil, crowbar.Errorf(crowbar.NotFound, "there is no deployment-role %d", id)
+		return nil, crowbar.Errorf(crowbar.NotFound, "there is none of this id among %s: %d", k, id)
 	case crowbar.KindDeployment:
 	default:
-		return nil, crowbar.Errorf(crowbar.Invalid, "%s carry no attribs: name a node, a deployment or a node-role", k)
+		return nil, crowbar.Errorf(crowbar.Invalid, "%s carry no attribs: name a node, a role, a deployment or a node-role", k)
 	}
 	dep, err := d.deployment(id)
 	if err != nil {
@@ -96,20 +106,6 @@ func carrier(d *draft, k crowbar.Kind, id crowbar.ID, a *crowbar.Attrib) (crowba
 		d.put(&crowbar.DeploymentRole{ID: d.s.Next(), Deployment: id, Role: a.Role, Committed: crowbar.Data{}})
 	}
 	return dep, nil
-}
-
-// Attrib is the value of an attrib as a node, deployment or node-role has it, its default where nobody set it. A secret's
-// value is not shown.
-func (e *Engine) Attrib(k crowbar.Kind, id crowbar.ID, name string) (any, error) {
-	d := &draft{s: e.View()}
-	a, v, _, err := value(d, k, id, name)
-	if err != nil {
-		return nil, fmt.Errorf("attrib %q of %s %d: %w", name, k, id, err)
-	}
-	if a.Leaf != nil || a.Generate != "" || a.Authority != "" || a.Secret && v != nil && v != "" || crowbar.HasSealed(v) {
-		return masked, nil
-	}
-	return v, nil
 }
 
 // value is an attrib and its value, with secrets sealed, and where that lies.

@@ -261,7 +261,7 @@ func TestApplyAndRun(t *testing.T) {
 	if steps, err := w.planned(two()); err != nil || len(steps) > 0 || w.View().Rev() != rev || len(graph.Runnable(w.View())) > 0 {
 		t.Errorf("the same again is not nothing: %v %v ", steps, err)
 	}
-	if v, err := w.Attrib(crowbar.KindNodeRole, nr.ID, "db-password"); v != masked || err != nil {
+	if v, err := w.AttribIn(crowbar.KindNodeRole, nr.ID, "db-password", "all"); v != masked || err != nil {
 		t.Errorf("a secret is shown: %v %v", v, err)
 	}
 	if v, err := w.Reveal(t.Context(), nr.ID, "db-leaf"); err != nil || v.(map[string]any)["key"] != "KEY leaf/db-leaf/n2" {

@@ -70,7 +70,7 @@ func (e *Engine) sealFresh(d *draft, was *crowbar.Snapshot) error {
 		return nil
 	}
 	var all []crowbar.Change
-	for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeploymentRole, crowbar.KindNodeRole} {
+	for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindRole, crowbar.KindDeploymentRole, crowbar.KindNodeRole} {
 		for o := range d.s.All(k) {
 			all = append(all, crowbar.Change{Put: o})
 		}

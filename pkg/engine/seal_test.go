@@ -100,7 +100,7 @@ func TestSecretsGoToTheStoreSealed(t *testing.T) {
 	if v, err := w.Reveal(t.Context(), w.nr("db", "n1").ID, "db-password"); v != planted+"-node-role" || err != nil {
 		t.Errorf("revealed %v, %v", v, err)
 	}
-	if v, err := w.Attrib(crowbar.KindDeployment, dep, "db-password"); v != masked || err != nil {
+	if v, err := w.AttribIn(crowbar.KindDeployment, dep, "db-password", "all"); v != masked || err != nil {
 		t.Errorf("shown %v, %v", v, err)
 	}
 }
@@ -248,7 +248,7 @@ func TestAnAttribThatBecomesSecretIsSealedAtOnce(t *testing.T) {
 	if strings.Contains(open(), "open.example") {
 		t.Error("it was opened by itself")
 	}
-	if v, _ := w.Attrib(crowbar.KindDeployment, dep, "domain"); v != masked {
+	if v, _ := w.AttribIn(crowbar.KindDeployment, dep, "domain", "all"); v != masked {
 		t.Errorf("shown as %v", v)
 	}
 	w.drain(func(work *crowbar.Work) crowbar.Outcome {
@@ -258,7 +258,7 @@ func TestAnAttribThatBecomesSecretIsSealedAtOnce(t *testing.T) {
 		return crowbar.Outcome{}
 	})
 	w.set(crowbar.KindDeployment, dep, "domain", "said.again")
-	if v, _ := w.Attrib(crowbar.KindDeployment, dep, "domain"); v != "said.again" {
+	if v, _ := w.AttribIn(crowbar.KindDeployment, dep, "domain", "all"); v != "said.again" {
 		t.Errorf("shown as %v", v)
 	}
 }
@@ -301,7 +301,7 @@ func TestUnset(t *testing.T) {
 			if err := w.Unset(t.Context(), at.kind, at.id, "db-port"); err != nil {
 				t.Fatal(err)
 			}
-			if v, err := w.Attrib(at.kind, at.id, "db-port"); v != 5432.0 || err != nil {
+			if v, err := w.AttribIn(at.kind, at.id, "db-port", "all"); v != 5432.0 || err != nil {
 				t.Errorf("after unset it is %v, %v", v, err)
 			}
 			commit(at.runs, 5432)

@@ -128,7 +128,10 @@ func (d *importer) importRoles() {
 				d.complain(crowbar.Conflict, "role "+r.Name, "import role %q: %s has a role of this name: rename one", r.Name, d.owner(was.Barclamp))
 				continue
 			}
-			r.ID, r.Stamps, r.Cohort = was.ID, was.Stamps, was.Cohort
+			r.ID, r.Stamps, r.Cohort, r.Notes = was.ID, was.Stamps, was.Cohort, was.Notes
+			if r.Template == nil && !d.templated(r.Name) {
+				r.Template = was.Template // an operator's
+			}
 			for _, name := range was.Attached {
 				if !slices.Contains(r.Requires, name) {
 					r.Requires, r.Attached = append(slices.Clone(r.Requires), name), append(r.Attached, name)
@@ -139,6 +142,19 @@ func (d *importer) importRoles() {
 		}
 		d.keep(&r)
 	}
+}
+
+// templated says that the barclamp's document had a template for a role before.
+func (d *importer) templated(role string) bool {
+	b := d.was.Barclamp(d.id)
+	if b == nil {
+		return false
+	}
+	roles, _ := b.Document["roles"].([]any)
+	return slices.ContainsFunc(roles, func(one any) bool {
+		r, _ := one.(crowbar.Data)
+		return r["name"] == role && r["template"] != nil
+	})
 }
 
 func (d *importer) importAttribs() {
@@ -169,7 +185,7 @@ func (d *importer) importAttribs() {
 // forget drops what the barclamp had and has no more.
 func (d *importer) forget() {
 	for a := range d.s.Attribs() {
-		if a.Barclamp == d.id && !slices.ContainsFunc(d.c.Attribs, func(n crowbar.CatalogAttrib) bool { return n.Name == a.Name }) {
+		if a.Barclamp == d.id && !a.ByHand && !slices.ContainsFunc(d.c.Attribs, func(n crowbar.CatalogAttrib) bool { return n.Name == a.Name }) {
 			d.drop(a)
 		}
 	}
