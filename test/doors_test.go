@@ -69,6 +69,7 @@ var doors = map[string][]string{
 var lodgers = map[string][]string{
 	"go.etcd.io/etcd":                            {"pkg/store", "pkg/store/embedded", "roles/etcd", "roles/etcd/etcdclient", "roles/flannel"},
 	"go.etcd.io/etcd/server":                     {"pkg/store/embedded"},
+	"go.etcd.io/etcd/etcdutl":                    {"pkg/store/embedded"},                                                     // snapshots of the embedded one
 	"go.uber.org/zap":                            {"pkg/store/embedded", "pkg/store", "roles/etcd/etcdclient", "roles/etcd"}, // etcd's own logger
 	"github.com/hashicorp":                       {"pkg/plugin"},
 	"google.golang.org/grpc":                     {"pkg/plugin", "proto/role/v1", "pkg/store", "roles/etcd/etcdclient", "roles/etcd", "roles/etcd/etcdtest"}, // dial options of clientv3, and a server of tests

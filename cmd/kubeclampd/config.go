@@ -37,7 +37,11 @@ type config struct {
 	parallel  int
 	keepRuns  int
 	keepFor   time.Duration
-	logLevel  string
+
+	snapshotEvery time.Duration
+	snapshotKeep  int
+
+	logLevel string
 
 	log *slog.Logger
 }
@@ -65,6 +69,8 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.StringVar(&c.catalogue, "catalogue", "", "file with more components, or other versions, than the built-in catalogue (JSON)")
 	f.IntVar(&c.keepRuns, "keep-runs", 5, "runs of a node-role whose record and log are kept")
 	f.DurationVar(&c.keepFor, "keep-runs-for", 0, "how long records of runs are kept, but for the last one of a node-role; 0 means for ever")
+	f.DurationVar(&c.snapshotEvery, "snapshot-every", 24*time.Hour, "how often a snapshot of the embedded etcd is put into DATADIR/snapshots; 0 means never")
+	f.IntVar(&c.snapshotKeep, "snapshot-keep", 7, "snapshots that are kept")
 	f.IntVar(&c.parallel, "parallel", 30, "nodes to work on at once")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 }
@@ -137,6 +143,9 @@ func (c *config) check() error {
 	}
 	if c.keepRuns < 1 || c.keepFor < 0 {
 		return crowbar.Errorf(crowbar.Invalid, "--keep-runs %d, --keep-runs-for %s: keep at least 1 run, and no time below 0", c.keepRuns, c.keepFor)
+	}
+	if c.snapshotEvery < 0 || c.snapshotKeep < 1 {
+		return crowbar.Errorf(crowbar.Invalid, "--snapshot-every %s, --snapshot-keep %d: keep at least 1 snapshot, and no time below 0", c.snapshotEvery, c.snapshotKeep)
 	}
 	if c.parallel < 1 {
 		return crowbar.Errorf(crowbar.Invalid, "--parallel %d: at least 1", c.parallel)

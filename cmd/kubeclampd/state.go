@@ -17,7 +17,8 @@ import (
 type state struct {
 	*store.Store
 	me    crowbar.Daemon
-	ended <-chan error // the embedded etcd has ended by itself
+	near  *embedded.Server // nil where the etcd is shared
+	ended <-chan error     // the embedded etcd has ended by itself
 	close func() error
 }
 
@@ -49,7 +50,7 @@ func (st *state) under(ctx context.Context, c *config) (store.Config, error) {
 		if err != nil {
 			return store.Config{}, err
 		}
-		st.ended, st.close = server.Err(), server.Close
+		st.near, st.ended, st.close = server, server.Err(), server.Close
 		return server.Store(), nil
 	}
 	unlock, err := embedded.Lock(c.dataDir)

@@ -109,6 +109,9 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 	if err := st.Announce(ctx, st.me); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if st.near != nil {
+		loops["state"] = (&keeper{st.near, eng, c}).run
+	}
 	loops["leader"] = func(ctx context.Context) error { return lead(ctx, c, st, eng) }
 	loops["API"] = func(ctx context.Context) error { return serveAPI(ctx, srv, listener) }
 	ended := make(chan error, len(loops))

@@ -5,6 +5,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ const (
 type Config struct {
 	Dir string       // made with mode 0700 if it is not there
 	Log *slog.Logger // gets etcd's warnings and errors; nil = silent
+	// Quota is how many bytes etcd's file may take; 0 = 8 GiB.
+	Quota int64
 	// Unsafe leaves out fsync; for tests alone.
 	Unsafe bool
 }
@@ -42,15 +45,14 @@ type Config struct {
 type Server struct {
 	etcd   *embed.Etcd
 	client *clientv3.Client
-	lock   *os.File
+	lock   *os.File // nil where the caller has it
 	log    *slog.Logger
+	quota  int64
+	worth  int64
 }
 
 // Start runs etcd on the folder and returns once it answers. A folder that another process uses is a Conflict.
 func Start(ctx context.Context, c Config) (*Server, error) {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
 	if err := private(c.Dir); err != nil {
 		return nil, fmt.Errorf("state folder %s: %w", c.Dir, err)
 	}
@@ -58,13 +60,31 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := finish(c.Dir); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("state folder %s: %w", c.Dir, err)
+	}
 	// gofail: var beforeStart struct{}
-	e, err := embed.StartEtcd(config(c))
+	s, err := run(ctx, config(c), c.Log)
 	if err != nil {
 		lock.Close()
-		return nil, crowbar.Errorf(crowbar.Unavailable, "start etcd in %s: %w", c.Dir, err)
+		return nil, err
 	}
-	s := &Server{etcd: e, lock: lock, log: c.Log}
+	s.lock = lock
+	// gofail: var afterStart struct{}
+	return s, nil
+}
+
+// run is an etcd that answers.
+func run(ctx context.Context, cfg *embed.Config, log *slog.Logger) (*Server, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	e, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return nil, crowbar.Errorf(crowbar.Unavailable, "start etcd in %s: %w", cfg.Dir, err)
+	}
+	s := &Server{etcd: e, log: log, quota: cfg.QuotaBackendBytes, worth: worth}
 	select {
 	case <-e.Server.ReadyNotify():
 	case err = <-e.Err():
@@ -75,9 +95,8 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	}
 	if err != nil {
 		s.stop()
-		return nil, crowbar.Errorf(crowbar.Unavailable, "start etcd in %s: %w", c.Dir, err)
+		return nil, crowbar.Errorf(crowbar.Unavailable, "start etcd in %s: %w", cfg.Dir, err)
 	}
-	// gofail: var afterStart struct{}
 	s.client = v3client.New(e.Server)
 	return s, nil
 }
@@ -107,26 +126,32 @@ func (s *Server) Close() error {
 func (s *Server) stop() {
 	s.etcd.Close()
 	// gofail: var afterStop struct{}
-	s.lock.Close()
+	if s.lock != nil {
+		s.lock.Close()
+	}
 }
 
 func config(c Config) *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Name = "kubeclamp"
-	cfg.Dir = filepath.Join(c.Dir, "etcd")
+	cfg.Dir = filepath.Join(c.Dir, current)
 	cfg.ListenPeerUrls, cfg.ListenClientUrls = nil, nil
 	nowhere := url.URL{Scheme: "http", Host: "127.0.0.1:1"} // a member must have an address; nothing listens there
 	cfg.AdvertisePeerUrls, cfg.AdvertiseClientUrls = []url.URL{nowhere}, []url.URL{nowhere}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.InitialClusterToken = "kubeclamp"
-	cfg.QuotaBackendBytes = quota
+	cfg.QuotaBackendBytes = cmp.Or(c.Quota, quota)
 	cfg.MaxTxnOps = maxOps
 	cfg.MaxRequestBytes = maxBytes
 	cfg.AutoCompactionMode = embed.CompactorModePeriodic
 	cfg.AutoCompactionRetention = "1h"
 	cfg.TickMs, cfg.ElectionMs = 100, 1000
 	cfg.UnsafeNoFsync = c.Unsafe
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(core{c.Log}))
+	log := c.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(core{log}))
 	return cfg
 }
 
