@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) deploymentsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "deployments", Short: "Deployments: list, show, create, commit, propose, pause, resume, cancel, release, destroy", Aliases: []string{"deployment"}}
+	cmd := &cobra.Command{Use: "deployments", Short: "Deployments: list, show, create, commit, propose, recall, pause, resume, cancel, release, redeploy, destroy", Aliases: []string{"deployment"}}
 	cmd.AddCommand(a.listCommand(crowbar.KindDeployment, "NAME\tSTATE\tPAUSED\tDESCRIPTION", func(o map[string]any) []string {
 		return []string{str(o["name"]), deploymentStateName(o["state"]), str(o["paused"]), str(o["description"])}
 	}), a.showCommand(crowbar.KindDeployment), a.destroyCommand(crowbar.KindDeployment, "destroy", "Remove an empty deployment", false))
@@ -21,7 +21,7 @@ func (a *app) deploymentsCommand() *cobra.Command {
 		}
 		return c.Create(cmd.Context(), crowbar.KindDeployment, map[string]string{"name": args[0]}, nil)
 	}})
-	for verb, short := range map[string]string{"commit": "Let it anneal", "propose": "Halt it for editing", "pause": "Start nothing more in it", "resume": "Go on after a pause", "cancel": "Pause it, and stop what runs in it", "release": "End its binding to a plan: what waits outside of it begins"} {
+	for verb, short := range map[string]string{"commit": "Let it anneal", "propose": "Halt it for editing", "recall": "The same as propose", "redeploy": "Apply everything as if it had never been, also what destroys", "pause": "Start nothing more in it", "resume": "Go on after a pause", "cancel": "Pause it, and stop what runs in it", "release": "End its binding to a plan: what waits outside of it begins"} {
 		cmd.AddCommand(&cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindDeployment),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				c, err := a.client()

@@ -46,6 +46,8 @@ type Engine interface {
 	Drift(ctx context.Context, deployment crowbar.ID, ask engine.Asker) (*crowbar.Drift, error)
 	CommitNode(ctx context.Context, id crowbar.ID) error
 	ProposeNode(ctx context.Context, id crowbar.ID) error
+	RedeployNode(ctx context.Context, id crowbar.ID) error
+	Redeploy(ctx context.Context, deployment crowbar.ID) error
 	CommitNodeRole(ctx context.Context, id crowbar.ID) error
 	ProposeNodeRole(ctx context.Context, id crowbar.ID) error
 	AddDeploymentRole(ctx context.Context, deployment, role crowbar.ID) (*crowbar.DeploymentRole, error)

@@ -55,14 +55,14 @@ func (a *API) deploymentVerb(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	verbs := map[string]func(context.Context, crowbar.ID) error{
-		"commit": a.Engine.Commit, "propose": a.Engine.Propose, "recall": a.Engine.Propose, "rerun": a.Engine.Rerun, "release": a.Engine.Release,
+		"commit": a.Engine.Commit, "propose": a.Engine.Propose, "recall": a.Engine.Propose, "rerun": a.Engine.Rerun, "redeploy": a.Engine.Redeploy, "release": a.Engine.Release,
 		"cancel": func(ctx context.Context, id crowbar.ID) error { return a.Engine.CancelAll(ctx, id, caller(r).Name) },
 		"pause":  func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, true) },
 		"resume": func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, false) },
 	}
 	do, ok := verbs[r.PathValue("verb")]
 	if !ok {
-		return "", nil, crowbar.Errorf(crowbar.NotFound, "no verb %q on deployments; there are commit, propose, recall, rerun, release, pause, resume, cancel, apply", r.PathValue("verb"))
+		return "", nil, crowbar.Errorf(crowbar.NotFound, "no verb %q on deployments; there are commit, propose, recall, rerun, redeploy, release, pause, resume, cancel, apply", r.PathValue("verb"))
 	}
 	if r.PathValue("verb") == "rerun" && yes(r, "force") {
 		do = a.Engine.Force

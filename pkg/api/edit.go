@@ -17,7 +17,7 @@ func (a *API) routeEdits() {
 		a.handle("PATCH /api/v2/"+string(k)+"/{id}", a.patch(k, e))
 	}
 	for pattern, do := range map[string]func(context.Context, crowbar.ID) error{
-		"nodes/{id}/commit": a.Engine.CommitNode, "nodes/{id}/propose": a.Engine.ProposeNode,
+		"nodes/{id}/commit": a.Engine.CommitNode, "nodes/{id}/propose": a.Engine.ProposeNode, "nodes/{id}/redeploy": a.Engine.RedeployNode,
 		"node_roles/{id}/commit": a.Engine.CommitNodeRole, "node_roles/{id}/propose": a.Engine.ProposeNodeRole,
 		"deployment_roles/{id}/commit": a.Engine.CommitDeploymentRole, "deployment_roles/{id}/propose": a.Engine.ProposeDeploymentRole,
 	} {

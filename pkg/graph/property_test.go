@@ -64,7 +64,7 @@ func (h *past) try(c []crowbar.Change, err error) {
 // step is one thing that may happen.
 func (h *past) step(r *rapid.T) {
 	node := func() string { return fmt.Sprintf("n%d", rapid.IntRange(0, 4).Draw(r, "node")) }
-	switch rapid.SampledFrom([]string{"bind", "commit", "begin", "begin", "begin", "finish", "finish", "fail", "lose", "retry", "again", "cancel", "rerun", "dead", "alive", "unbind"}).Draw(r, "what") {
+	switch rapid.SampledFrom([]string{"bind", "commit", "begin", "begin", "begin", "finish", "finish", "fail", "lose", "retry", "again", "cancel", "redeploy", "rerun", "dead", "alive", "unbind"}).Draw(r, "what") {
 	case "bind":
 		b := h.binding(rapid.SampledFrom([]string{"etcd", "master", "minion", "docker", "proxy-server"}).Draw(r, "role"), node())
 		h.try(Bind(h.s, b))
@@ -101,6 +101,8 @@ func (h *past) step(r *rapid.T) {
 				break
 			}
 		}
+	case "redeploy":
+		h.try(RedeployNode(h.s, h.node(node())))
 	case "rerun":
 		h.try(Rerun(h.s, h.dep.ID))
 	case "dead":

@@ -246,6 +246,16 @@ func fact62(d *daemon) {
 	if calls() != 1 {
 		d.t.Errorf("it was called %d times", calls())
 	}
+	d.good("PUT nodes/" + n + "/redeploy")
+	await(d.t, "the run after a redeploy", func() error {
+		if m = d.nodeRole(n, "test-destructive"); num(m, "state") != 0 || num(m, "run_count") != 1 {
+			return fmt.Errorf("%v", m)
+		}
+		return nil
+	})
+	if calls() != 2 {
+		d.t.Errorf("after a redeploy it was called %d times", calls())
+	}
 }
 
 func fact63(d *daemon) {
