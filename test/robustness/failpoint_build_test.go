@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ import (
 // build is a kubeclampd in which the failpoints are code, and their names: "store.beforeCommit".
 type build struct {
 	daemon string
+	roles  string // the roles' program: this one, without the race detector, with which it would take long to start
 	points []string
 }
 
@@ -85,7 +87,7 @@ func buildDaemon(t *testing.T) build {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	b := build{daemon: filepath.Join(dir, "kubeclampd")}
+	b := build{daemon: filepath.Join(dir, "kubeclampd"), roles: buildRoles(t, dir)}
 	replace := map[string]string{}
 	bound := map[string]*bytes.Buffer{} // folder -> its binding
 	put := func(at string, text []byte) {
@@ -141,14 +143,33 @@ func buildDaemon(t *testing.T) build {
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "build", "-overlay", file, "-o", b.daemon, "./cmd/kubeclampd")
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build kubeclampd with its failpoints: %s\n%s", err, out)
-	}
+	compile(t, root, "build", "-overlay", file, "-o", b.daemon, "./cmd/kubeclampd")
 	slices.Sort(b.points)
 	if twice := slices.Compact(slices.Clone(b.points)); len(twice) != len(b.points) {
 		t.Fatalf("a failpoint's name is there twice: %v", b.points)
 	}
 	return b
+}
+
+func buildRoles(t *testing.T, dir string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, ok := debug.ReadBuildInfo(); !ok || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return self
+	}
+	roles := filepath.Join(dir, "roles")
+	compile(t, ".", "test", "-c", "-o", roles, ".")
+	return roles
+}
+
+func compile(t *testing.T, in string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("go", args...)
+	cmd.Dir, cmd.Env = in, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go %s: %s\n%s", strings.Join(args, " "), err, out)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -61,18 +62,20 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (o *output) String() string { o.mu.Lock(); defer o.mu.Unlock(); return o.b.String() }
+// String is the end of what it said.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	lines := strings.SplitAfter(o.b.String(), "\n")
+	return strings.Join(lines[max(0, len(lines)-40):], "")
+}
 
 // start starts a daemon on a folder; env is what its failpoints are told.
-func start(t *testing.T, program, dir string, env ...string) *daemon {
+func start(t *testing.T, b build, dir string, env ...string) *daemon {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := &daemon{ready: make(chan struct{}), ended: make(chan struct{}), began: time.Now()}
 	d.said.ready = sync.OnceFunc(func() { close(d.ready) })
-	d.cmd = exec.Command(self, program, "--data-dir", filepath.Join(dir, "d"), "--listen", "127.0.0.1:0", "--role-plugin", self, "--plugin-dir", "",
+	d.cmd = exec.Command(b.roles, b.daemon, "--data-dir", filepath.Join(dir, "d"), "--listen", "127.0.0.1:0", "--role-plugin", b.roles, "--plugin-dir", "",
 		"--barclamp", filepath.Join(dir, "barclamp.yaml"), "--artifact-cache", filepath.Join(dir, "cache"))
 	d.cmd.Env = append(append(os.Environ(), jailKey+"="+filepath.Join(dir, "lib")), env...)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}

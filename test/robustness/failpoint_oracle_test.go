@@ -10,7 +10,7 @@ import (
 // line is one of the record: what a role did in one of its runs.
 type line struct {
 	what   string // begin, step, end
-	daemon string // its process
+	daemon string // which life of it
 	fence  string // the node-role
 	n      uint64 // the attempt
 	role   string

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
@@ -55,7 +56,22 @@ roles:
 var recorded = []string{"rec-config", "rec-pki", "rec-base", "rec-member", "rec-app"}
 
 // recorder is every role: it writes down when it begins and ends on a node, and what it was given.
-type recorder struct{ name string }
+type recorder struct {
+	name string
+	life string // of the daemon whose plugin this is
+}
+
+// lifeOfParent names the process that started this one. Its number is not enough: numbers are used again.
+func lifeOfParent() string {
+	pid := os.Getppid()
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, after, _ := strings.Cut(string(stat), ") ")
+	born := "?"
+	if f := strings.Fields(after); len(f) > 19 {
+		born = f[19]
+	}
+	return fmt.Sprintf("%d.%s", pid, born)
+}
 
 func (r recorder) Describe() role.Info { return role.Info{Name: r.name, Version: "1"} }
 
@@ -126,10 +142,10 @@ func (r recorder) Remove(ctx context.Context, on role.Target) error {
 	return err
 }
 
-// mark is a command that writes one line of the record: what, which daemon (its process), which run, role and node.
+// mark is a command that writes one line of the record: what, which daemon, which run, role and node.
 func (r recorder) mark(what string, on role.Target, dir, then, file string) jig.Cmd {
 	script := `set -eu
-echo "$1 $PPID $KUBECLAMP_FENCE $2 $3" >>"$5/record"
+echo "$1 $6 $KUBECLAMP_FENCE $2 $3" >>"$5/record"
 ` + then
-	return jig.Script(script, what, r.name, on.Node, file, dir)
+	return jig.Script(script, what, r.name, on.Node, file, dir, r.life)
 }

@@ -49,11 +49,11 @@ func TestFailpoints(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 2 {
 		all.Go(func() {
-			w := newWorld(t, b.daemon, uint64(i))
+			w := newWorld(t, b, uint64(i))
 			for point := range work {
 				results <- w.killAt(point, first[point], later[point])
 				if t.Failed() {
-					w = newWorld(t, b.daemon, uint64(100+i))
+					w = newWorld(t, b, uint64(100+i))
 				}
 			}
 		})
@@ -74,7 +74,7 @@ func TestFailpoints(t *testing.T) {
 // countHits lives through two lives on a folder, and says how often each failpoint was passed in each.
 func countHits(t *testing.T, b build) (first, later map[string]int) {
 	t.Helper()
-	w := newWorld(t, b.daemon, 99)
+	w := newWorld(t, b, 99)
 	var lives [2]map[string]int
 	for i := range lives {
 		hits := filepath.Join(w.dir, fmt.Sprintf("hits%d", i))
@@ -110,7 +110,7 @@ func (w *world) killAt(point string, first, later int) (r result) {
 	for i := 0; i < *kills && r.bad == nil; i++ {
 		in := w
 		if r.fresh {
-			in = newWorld(w.t, w.program, uint64(i))
+			in = newWorld(w.t, w.build, uint64(i))
 		}
 		ready, err := in.killed(point, passes*i/(*kills))
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -19,12 +20,12 @@ import (
 
 // world is a data folder, what was asked of the daemons on it, and what they answered.
 type world struct {
-	t       *testing.T
-	program string
-	dir     string
-	rng     *rand.Rand
-	starts  int
-	made    int // nodes
+	t      *testing.T
+	build  build
+	dir    string
+	rng    *rand.Rand
+	starts int
+	made   int // nodes
 
 	nodes  map[string]told     // node
 	apps   map[string]told     // node -> rec-app is bound to it
@@ -43,7 +44,7 @@ const (
 
 const deployment = "k"
 
-func newWorld(t *testing.T, program string, seed uint64) *world {
+func newWorld(t *testing.T, b build, seed uint64) *world {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "kcf") // a socket's path must be short
 	if err != nil {
@@ -55,7 +56,7 @@ func newWorld(t *testing.T, program string, seed uint64) *world {
 			t.Fatal(err)
 		}
 	}
-	return &world{t: t, program: program, dir: dir, rng: rand.New(rand.NewPCG(seed, 7)), nodes: map[string]told{}, apps: map[string]told{},
+	return &world{t: t, build: b, dir: dir, rng: rand.New(rand.NewPCG(seed, 7)), nodes: map[string]told{}, apps: map[string]told{},
 		values: map[string][]string{}, kept: map[string]string{}}
 }
 
@@ -67,7 +68,7 @@ func (w *world) start(env ...string) *daemon {
 		w.t.Fatal(err)
 	}
 	// Small transactions: what a server allows that was not set up for this, so that larger changes go through the journal.
-	return start(w.t, w.program, w.dir, append(env, "KUBECLAMP_FAILPOINT_VALUES=store.maxOps=8")...)
+	return start(w.t, w.build, w.dir, append(env, "KUBECLAMP_FAILPOINT_VALUES=store.maxOps=8")...)
 }
 
 // answer is how an API call ended: yes, no, or nobody knows.
@@ -124,16 +125,26 @@ func (w *world) delete(d *daemon, node string) {
 	w.ask(w.apps, node, gone, err)
 }
 
+// fewNodes is enough.
+const fewNodes = 3
+
 // some is one of the nodes that are there.
 func (w *world) some() string {
-	var all []string
-	for n, k := range w.nodes {
-		if k != gone {
-			all = append(all, n)
+	all := slices.Sorted(w.present())
+	return all[w.rng.IntN(len(all))]
+}
+
+func (w *world) count() int { return len(slices.Collect(w.present())) }
+
+// present is the nodes that are there, or may be.
+func (w *world) present() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for n, k := range w.nodes {
+			if k != gone && !yield(n) {
+				return
+			}
 		}
 	}
-	slices.Sort(all)
-	return all[w.rng.IntN(len(all))]
 }
 
 // use is what people do with a daemon, until it dies; then it is told to stop. It goes on when all was done.
@@ -159,17 +170,11 @@ func (w *world) wishes(d *daemon) []func() {
 			_ = d.client.Create(ctx, crowbar.KindDeployment, map[string]any{"name": deployment}, nil)
 		},
 		func() {
-			for there := 0; there < 2 || w.rng.IntN(2) == 0 && there < 3; {
+			for first := true; !d.dead() && (first || w.count() < 2 || w.rng.IntN(2) == 0 && w.count() < fewNodes); first = false {
 				w.create(d)
-				there = 0
-				for _, k := range w.nodes {
-					if k != gone {
-						there++
-					}
-				}
-				if d.dead() {
-					return
-				}
+			}
+			for w.count() > fewNodes && !d.dead() { // they are more each time that a daemon dies before it takes one out
+				w.delete(d, w.some())
 			}
 		},
 		func() { w.set(d, crowbar.KindDeployment, deployment, "rec-color", "color") },

@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) {
 	switch {
 	case plugin.Started():
-		plugin.Serve(recorder{os.Args[len(os.Args)-1]})
+		plugin.Serve(recorder{name: os.Args[len(os.Args)-1], life: lifeOfParent()})
 	case len(os.Args) == 2 && os.Args[1] == "--names": // as kubeclamp-role
 		fmt.Println(strings.Join(recorded, "\n"))
 		return

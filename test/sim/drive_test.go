@@ -18,7 +18,8 @@ type drive struct {
 	past    []*daemon // frozen or dead
 	nodes   int
 	asked   int
-	stale   bool // what a rerun alone can bring to the nodes has changed
+	meddled int  // how often there are changes that a rerun alone can bring to the nodes: it would hide a run that is missing
+	stale   bool // there were some
 	insists bool
 }
 
@@ -27,6 +28,9 @@ func (w *world) live() {
 	d := &drive{world: w, crew: make([]*daemon, 1)}
 	if w.dice(5, "crew") < 2 {
 		w.lone, d.crew = false, make([]*daemon, 2+w.dice(2, "crew", 1))
+	}
+	if w.dice(3, "meddled") == 0 {
+		d.meddled = 1
 	}
 	d.catalog = w.catalog()
 	defer func() {
@@ -167,7 +171,7 @@ func (d *drive) event() {
 		times int
 		do    func()
 	}{{5, d.bind}, {4, d.commit}, {4, d.set}, {4, d.unbind}, {3, d.retry}, {3, d.alive}, {2, d.rerun}, {2, d.pause}, {2, d.reboot}, {3, d.lull}, {1, d.propose},
-		{1, d.create}, {1, d.delete}, {1, d.freeze}, {1, d.reimport}, {1, d.move}, {1, d.meddle}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
+		{1, d.create}, {1, d.delete}, {1, d.freeze}, {1, d.move}, {d.meddled, d.reimport}, {d.meddled, d.meddle}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
 		for range c.times {
 			all = append(all, c.do)
 		}

@@ -258,7 +258,11 @@ func (r work) enter(on role.Target) (*crowbar.Work, [][2]string, func()) {
 // trouble is what happens to a run, if anything.
 func (r work) trouble(ctx context.Context, run *crowbar.Work, on role.Target, where string) error {
 	w := r.d.w
-	if err := sleep(ctx, time.Duration(20+w.dice(1500, "time", r.name, on.Node, run.Attempt, where))*time.Millisecond); err != nil {
+	took := time.Duration(20+w.dice(1500, "time", r.name, on.Node, run.Attempt, where)) * time.Millisecond
+	if w.dice(8, "slow", r.name, on.Node, run.Attempt, where) == 0 {
+		took *= 6 // so that others come and go meanwhile
+	}
+	if err := sleep(ctx, took); err != nil {
 		return err
 	}
 	r.d.step()
