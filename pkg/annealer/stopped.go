@@ -45,8 +45,9 @@ func (r *recorder) ended(why, said error) string {
 	} else {
 		text += ": nothing was under way on the node"
 	}
-	if more := said.Error(); !strings.Contains(more, why.Error()) && !errors.Is(said, context.Canceled) && !errors.Is(said, context.DeadlineExceeded) {
-		text += ": " + more
+	more := said.Error()
+	if _, after, again := strings.Cut(more, why.Error()); again { // it says what we say
+		return text + after
 	}
-	return text
+	return text + ": " + more
 }
