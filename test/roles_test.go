@@ -116,6 +116,37 @@ func TestRolesHaveTheirRoom(t *testing.T) {
 	}
 }
 
+// TestRolesAreGivenThePeersTheyAskFor: who names its peers in barclamp.yaml names all of whom its code speaks, and nobody else.
+func TestRolesAreGivenThePeersTheyAskFor(t *testing.T) {
+	call := regexp.MustCompile(`\.(?:PeersOf|Beside)\("([a-z0-9-]+)"`)
+	everyRole(t, func(t *testing.T, _ *crowbar.Catalog, r crowbar.Role) {
+		asked := map[string]bool{}
+		files, _ := filepath.Glob(filepath.Join("..", "roles", r.Name, "*.go"))
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range call.FindAllSubmatch(b, -1) {
+				asked[string(m[1])] = true
+			}
+		}
+		if r.Peers == nil {
+			return
+		}
+		for name := range asked {
+			if !slices.Contains(r.Peers, name) {
+				t.Errorf("it asks for its peers of role %s, which barclamp.yaml does not give it: add them to peers", name)
+			}
+		}
+		for _, name := range r.Peers {
+			if !asked[name] {
+				t.Errorf("barclamp.yaml gives it its peers of role %s, for which it does not ask", name)
+			}
+		}
+	})
+}
+
 // theirs are units of the distribution that roles look at, or ask to read a file anew.
 var theirs = []string{"NetworkManager.service", "systemd-resolved.service", "squid.service"}
 

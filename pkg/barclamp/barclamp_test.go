@@ -33,6 +33,9 @@ func TestTheRealBarclamp(t *testing.T) {
 	if len(etcd.Exclusive) != 1 || etcd.Exclusive[0] != (crowbar.Exclusive{Name: "etcd-membership", Limit: 1, Gate: "peers-active"}) {
 		t.Errorf("etcd's exclusives are %+v", etcd.Exclusive)
 	}
+	if docker, proxy := roles["docker"].Peers, roles["proxy"].Peers; etcd.Peers != nil || docker == nil || len(docker) > 0 || len(proxy) != 2 {
+		t.Errorf("peers are %q of etcd, which does not say, %q of docker, %q of proxy", etcd.Peers, docker, proxy)
+	}
 	for _, a := range c.Attribs {
 		switch a.Name {
 		case "etcd-client-port":

@@ -31,12 +31,16 @@ func (p *parser) role(n *yaml.Node) {
 			p.mark(v, "what attaches "+name)
 		},
 		"wants-attribs": func(v *yaml.Node) { p.wants(v, &r) },
-		"attribs":       func(v *yaml.Node) { p.each(v, "attribs", func(a *yaml.Node) { p.attrib(a, name) }) },
-		"exclusive":     func(v *yaml.Node) { p.each(v, "exclusive", func(e *yaml.Node) { p.exclusive(e, &r) }) },
-		"owns":          func(v *yaml.Node) { p.owns(v, &r) },
-		"timeout":       func(v *yaml.Node) { p.timeout(v, &r) },
-		"retry":         func(v *yaml.Node) { p.retry(v, &r) },
-		"template":      func(v *yaml.Node) { p.object(v, &r.Template) },
+		"peers": func(v *yaml.Node) {
+			p.names(&r.Peers)(v)
+			r.Peers = append([]string{}, r.Peers...) // an empty list says something
+		},
+		"attribs":   func(v *yaml.Node) { p.each(v, "attribs", func(a *yaml.Node) { p.attrib(a, name) }) },
+		"exclusive": func(v *yaml.Node) { p.each(v, "exclusive", func(e *yaml.Node) { p.exclusive(e, &r) }) },
+		"owns":      func(v *yaml.Node) { p.owns(v, &r) },
+		"timeout":   func(v *yaml.Node) { p.timeout(v, &r) },
+		"retry":     func(v *yaml.Node) { p.retry(v, &r) },
+		"template":  func(v *yaml.Node) { p.object(v, &r.Template) },
 	})
 	p.notItself(n, r)
 	if !had["jig"] {

@@ -67,6 +67,7 @@ type Role struct {
 	Attaches    []string    `json:"attaches,omitempty"` // roles that shall require this one
 	Attached    []string    `json:"attached,omitempty"` // those of Requires that other roles (attaches) or the jig (implementor) put there
 	Wants       []string    `json:"wants_attribs"`      // attrib names that a run is given, besides the role's own attribs
+	Peers       []string    `json:"peers,omitzero"`     // roles whose node-roles a run sees, of those that graph.Peers says; nil = of all of them
 	Exclusive   []Exclusive `json:"exclusive,omitempty"`
 	Owns        Owns        `json:"owns"`
 	Timeout     Duration    `json:"timeout"` // of one run; 0 means the engine's default

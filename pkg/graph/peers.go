@@ -7,23 +7,36 @@ import (
 )
 
 // Peers is the node-roles that a run may see: of its own role and of every role that it comes after, transitively, in its
-// deployment and those above, and on its own node in any deployment. Own role first, then by cohort, then by id.
+// deployment and those above, and on its own node in any deployment. Of an implicit role, which each node has for itself,
+// that is only the one on its own node, unless it is the run's own role: else each of ten thousand nodes would be told of
+// all others by each role. A role that names its peers sees of those alone. Own role first, then by cohort, then by id.
 func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 	own := s.Role(nr.Role)
-	if own == nil {
+	if own == nil || own.Peers != nil && len(own.Peers) == 0 {
 		return nil
 	}
 	var out []crowbar.Peer
 	up := chain(s, nr.Deployment)
 	for _, r := range append([]*crowbar.Role{own}, ancestry(s, own)...) {
+		if own.Peers != nil && !slices.Contains(own.Peers, r.Name) {
+			continue
+		}
+		here := s.NodeRoleOn(nr.Node, r.ID)
+		if r != own && r.Flags.Implicit && !r.Flags.Cluster {
+			if here != nil {
+				out = append(out, peer(s, r, here, firstIn(s, here.Deployment, r.ID)))
+			}
+			continue
+		}
 		for _, dep := range up {
 			first := firstIn(s, dep.ID, r.ID)
-			for _, p := range s.NodeRolesOf(dep.ID, r.ID) {
+			list := s.NodeRolesOf(dep.ID, r.ID)
+			out = slices.Grow(out, len(list))
+			for _, p := range list {
 				out = append(out, peer(s, r, p, first))
 			}
 		}
 		// A node that was moved has roles of another deployment, which are parents all the same.
-		here := s.NodeRoleOn(nr.Node, r.ID)
 		if here != nil && !slices.ContainsFunc(up, func(d *crowbar.Deployment) bool { return d.ID == here.Deployment }) {
 			out = append(out, peer(s, r, here, firstIn(s, here.Deployment, r.ID)))
 		}

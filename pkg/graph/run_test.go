@@ -393,18 +393,28 @@ func TestPeers(t *testing.T) {
 	w.run("prep@a proxy@a pki")
 	w.begin("etcd@a")
 	w.finish("etcd@a", crowbar.Outcome{Wall: crowbar.Data{"member": "1"}})
-	var got []string
-	for _, p := range Peers(w.s, w.at("master@b")) {
-		text := p.Role + "@" + p.Node
-		if p.Settled {
-			text += "+"
+	sees := func(what string) string {
+		var got []string
+		for _, p := range Peers(w.s, w.at(what)) {
+			text := p.Role + "@" + p.Node
+			if p.Settled {
+				text += "+"
+			}
+			if p.First {
+				text += "*"
+			}
+			got = append(got, text)
 		}
-		if p.First {
-			text += "*"
-		}
-		got = append(got, text)
+		return strings.Join(got, " ")
 	}
-	w.want(strings.Join(got, " "), "master@a master@b pki@k8s-phantom+* prep@a+* prep@b prep@c prep@d proxy@a+* proxy@b proxy@c proxy@d etcd@a+* etcd@b etcd@c")
+	w.want(sees("master@b"), "master@a master@b pki@k8s-phantom+* prep@b proxy@b etcd@a+* etcd@b etcd@c")
+	w.want(sees("proxy@c"), "proxy@a+* proxy@b proxy@c proxy@d prep@c")
+	for names, want := range map[string]string{"etcd prep nobody": "prep@b etcd@a+* etcd@b etcd@c", "": ""} {
+		r := *w.s.RoleNamed("master")
+		r.Peers = append([]string{}, strings.Fields(names)...)
+		w.s = w.s.Apply(w.s.Rev(), crowbar.Change{Put: &r})
+		w.want(sees("master@b"), want)
+	}
 }
 
 func TestCriticalPath(t *testing.T) {

@@ -49,7 +49,7 @@ type Target struct {
 	Deployment string                        // name
 	Arch       string                        // GOARCH of the node
 	Attribs    crowbar.Data                  // attrib name -> value, exactly what barclamp.yaml says this role has and wants; frozen
-	Peers      []Peer                        // node-roles of this role and of every role it (transitively) asks for, in the deployment, this node's included
+	Peers      []Peer                        // what it sees of others: see graph.Peers, and peers in barclamp.yaml
 	First      bool                          // this node-role is the founder of its role in the deployment
 	Again      bool                          // it has been applied here before
 	Conn       jig.Conn                      // the only way to touch the node
