@@ -56,16 +56,7 @@ func (l *logs) attempts(id crowbar.ID) []uint64 {
 
 // open begins the log of a run.
 func (l *logs) open(id crowbar.ID, attempt uint64, out *transcript) (*runLog, error) {
-	if err := os.MkdirAll(l.folder(id), 0o700); err != nil {
-		return nil, err
-	}
-	if had := l.attempts(id); len(had) >= l.keep {
-		for _, n := range had[:len(had)-l.keep+1] {
-			_ = os.Remove(l.path(id, n))
-			// gofail: var oldLogRemoved struct{}
-		}
-	}
-	f, err := os.OpenFile(l.path(id, attempt), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := l.file(id, attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +72,32 @@ func (l *logs) open(id crowbar.ID, attempt uint64, out *transcript) (*runLog, er
 	l.mu.Unlock()
 	r.line("%s of role %s on node %s, attempt %d, %s", out.what, out.role, out.node, attempt, r.began.UTC().Format(time.RFC3339))
 	return r, nil
+}
+
+// file makes the file of a run and drops old ones. The folder is looked at only where there can be too many: a fleet's first
+// run makes a hundred thousand of them.
+func (l *logs) file(id crowbar.ID, attempt uint64) (*os.File, error) {
+	if attempt > uint64(l.keep) {
+		if had := l.attempts(id); len(had) >= l.keep {
+			for _, n := range had[:len(had)-l.keep+1] {
+				_ = os.Remove(l.path(id, n))
+				// gofail: var oldLogRemoved struct{}
+			}
+		}
+	}
+	const how = os.O_CREATE | os.O_TRUNC | os.O_WRONLY
+	f, err := os.OpenFile(l.path(id, attempt), how, 0o600)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	err = os.Mkdir(l.folder(id), 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = os.MkdirAll(l.folder(id), 0o700)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return os.OpenFile(l.path(id, attempt), how, 0o600)
 }
 
 // runLog is the log of one run: a line for each thing done, with what it gave.
