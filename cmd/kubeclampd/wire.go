@@ -101,7 +101,7 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}
 	far := &logs{near: ann, st: st}
-	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Daemons: st.Daemons, Moves: st, Log: c.log}, &far.conf)
+	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Moves: st, Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}

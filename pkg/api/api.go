@@ -80,7 +80,9 @@ type Config struct {
 	Engine Engine
 	Logs   Logs
 	Ask    engine.Asker // does dry runs; nil = there are none
-	Token  string       // of the administrator
+	// Reboot has a server start anew; nil = nobody can.
+	Reboot func(ctx context.Context, node crowbar.ID) error
+	Token  string // of the administrator
 	// Daemons is who works on the state; nil = nobody says.
 	Daemons func() []crowbar.Daemon
 	Moves   Moves // nil = no events are told
@@ -147,6 +149,8 @@ func (a *API) route() {
 	a.raw("GET /api/v2/events", a.events)
 	a.handle("POST /api/v2/nodes", a.createNode)
 	a.handle("DELETE /api/v2/nodes/{id}", a.deleteNode)
+	a.handle("GET /api/v2/nodes/{id}/power", a.power)
+	a.handle("PUT /api/v2/nodes/{id}/power", a.switchPower)
 	a.handle("POST /api/v2/deployments", a.createDeployment)
 	a.handle("DELETE /api/v2/deployments/{id}", a.deleteDeployment)
 	a.handle("PUT /api/v2/deployments/{id}/{verb}", a.deploymentVerb)

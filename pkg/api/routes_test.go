@@ -101,6 +101,8 @@ func (w *world) routes() []route {
 		route{"PUT /api/v2/node_roles/{id}/propose", "PUT /api/v2/node_roles/n5%2Fk8s-minion/propose", "", "node_role.obj"},
 		route{"PUT /api/v2/node_roles/{id}/commit", "PUT /api/v2/node_roles/n5%2Fk8s-minion/commit", "", "node_role.obj"},
 		route{"DELETE /api/v2/node_roles/{id}", "DELETE /api/v2/node_roles/n5%2Fk8s-minion", "", "node_role.empty"},
+		route{"GET /api/v2/nodes/{id}/power", "GET /api/v2/nodes/n5/power", "", "json.array"},
+		route{"PUT /api/v2/nodes/{id}/power", "PUT /api/v2/nodes/n5/power?poweraction=reboot", "", "json.result"},
 		route{"DELETE /api/v2/nodes/{id}", "DELETE /api/v2/nodes/n5", "", "node.empty"},
 		route{"POST /api/v2/deployments", "POST /api/v2/deployments", `{"name":"other"}`, "deployment.obj"},
 		route{"PUT /api/v2/deployments/{id}/{verb}", "PUT /api/v2/deployments/other/commit", "", "deployment.obj"},

@@ -74,7 +74,7 @@ func (w *world) another(change func(*apiConfig)) *world {
 	t.Helper()
 	o := *w
 	w = &o
-	conf := api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Moves: w.store, Ask: w.dryRuns, Token: token, Log: slog.New(slog.DiscardHandler)}
+	conf := api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Moves: w.store, Ask: w.dryRuns, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&conf)
 	}
