@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"testing"
 )
@@ -21,20 +20,12 @@ type fact struct {
 // leftOut are the facts that do not apply; docs/compatibility.md says of each why.
 var leftOut = []int{68, 69, 78}
 
-// waiting are the facts about objects that are not on the wire yet.
-var waiting = []int{28, 29, 30, 34, 35, 37, 40, 42, 75}
-
 // TestFacts asks one real daemon, over TLS and with HTTP digest. Each fact has nodes and deployments of its own.
 func TestFacts(t *testing.T) {
 	t.Parallel()
 	d := start(t)
 	for _, f := range allFacts() {
-		t.Run(fmt.Sprintf("%02d_%s", f.number, f.words), func(t *testing.T) {
-			if slices.Contains(waiting, f.number) {
-				t.Skip("its objects are not on the wire yet")
-			}
-			f.holds(d.on(t))
-		})
+		t.Run(fmt.Sprintf("%02d_%s", f.number, f.words), func(t *testing.T) { f.holds(d.on(t)) })
 	}
 }
 
