@@ -11,15 +11,21 @@ import (
 
 func (a *app) deploymentsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "deployments", Short: "Deployments: list, show, create, commit, propose, recall, pause, resume, cancel, release, redeploy, destroy", Aliases: []string{"deployment"}}
-	cmd.AddCommand(a.listCommand(crowbar.KindDeployment, "NAME\tSTATE\tPAUSED\tDESCRIPTION", func(o map[string]any) []string {
-		return []string{str(o["name"]), deploymentStateName(o["state"]), str(o["paused"]), str(o["description"])}
-	}), a.showCommand(crowbar.KindDeployment), a.destroyCommand(crowbar.KindDeployment, "destroy", "Remove an empty deployment", false))
-	cmd.AddCommand(&cobra.Command{Use: "create NAME", Short: "Make a deployment", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	cmd.AddCommand(a.listCommand(crowbar.KindDeployment, deploymentHead, deploymentRow), a.showCommand(crowbar.KindDeployment), a.destroyCommand(crowbar.KindDeployment, "destroy", "Remove an empty deployment", false))
+	cmd.AddCommand(&cobra.Command{Use: "create NAME", Short: "Make a deployment; one JSON object instead of NAME does as well", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := a.client()
 		if err != nil {
 			return err
 		}
-		return c.Create(cmd.Context(), crowbar.KindDeployment, map[string]string{"name": args[0]}, nil)
+		body, err := named(args[0])
+		if err != nil {
+			return err
+		}
+		var d object
+		if err := c.Create(cmd.Context(), crowbar.KindDeployment, body, &d); err != nil {
+			return err
+		}
+		return a.print(cmd.OutOrStdout(), d, deploymentHead, [][]string{deploymentRow(d)})
 	}})
 	for verb, short := range map[string]string{"commit": "Let it anneal", "propose": "Halt it for editing", "recall": "The same as propose", "redeploy": "Apply everything as if it had never been, also what destroys", "pause": "Start nothing more in it", "resume": "Go on after a pause", "cancel": "Pause it, and stop what runs in it", "release": "End its binding to a plan: what waits outside of it begins"} {
 		cmd.AddCommand(&cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindDeployment),
@@ -32,6 +38,12 @@ func (a *app) deploymentsCommand() *cobra.Command {
 			}})
 	}
 	return cmd
+}
+
+const deploymentHead = "NAME\tSTATE\tPAUSED\tDESCRIPTION"
+
+func deploymentRow(o object) []string {
+	return []string{str(o["name"]), deploymentStateName(o["state"]), str(o["paused"]), str(o["description"])}
 }
 
 func deploymentStateName(v any) string {

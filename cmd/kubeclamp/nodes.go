@@ -1,6 +1,8 @@
 package main
 
 import (
+	"maps"
+
 	"github.com/spf13/cobra"
 
 	"github.com/kubeclamp/kubeclamp/pkg/client"
@@ -9,7 +11,7 @@ import (
 
 func (a *app) nodesCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "nodes", Short: "Servers: list, show, create, update, bind, redeploy, destroy, forget", Aliases: []string{"node"}}
-	cmd.AddCommand(a.listCommand(crowbar.KindNode, "NAME\tADDRESS\tALIVE\tAVAILABLE\tJIG\tDESCRIPTION", nodeRow), a.showCommand(crowbar.KindNode))
+	cmd.AddCommand(a.listCommand(crowbar.KindNode, nodeHead, nodeRow), a.showCommand(crowbar.KindNode))
 	cmd.AddCommand(a.nodeCreateCommand(), a.nodeUpdateCommand(), a.nodeBindCommand())
 	cmd.AddCommand(a.destroyCommand(crowbar.KindNode, "destroy", "Take every role off a node, then remove it", false),
 		a.destroyCommand(crowbar.KindNode, "forget", "Remove a dead node without reaching it", true))
@@ -23,6 +25,8 @@ func (a *app) nodesCommand() *cobra.Command {
 		}})
 	return cmd
 }
+
+const nodeHead = "NAME\tADDRESS\tALIVE\tAVAILABLE\tJIG\tDESCRIPTION"
 
 // nodeRow leaves phantoms out: they are no servers. Data (-o json, yaml) has them.
 func nodeRow(o map[string]any) []string {
@@ -74,15 +78,18 @@ func nodeFlags(cmd *cobra.Command) func() map[string]any {
 }
 
 func (a *app) nodeCreateCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "create NAME --address IP", Short: "Add a server", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "create NAME --address IP", Short: "Add a server; one JSON object instead of NAME does as well", Args: cobra.ExactArgs(1)}
 	read := nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := a.client()
 		if err != nil {
 			return err
 		}
-		body := read()
-		body["name"] = args[0]
+		body, err := named(args[0])
+		if err != nil {
+			return err
+		}
+		maps.Copy(body, read())
 		if a.deployment != "" {
 			body["deployment"] = a.deployment
 		}
@@ -90,20 +97,29 @@ func (a *app) nodeCreateCommand() *cobra.Command {
 		if err := c.Create(cmd.Context(), crowbar.KindNode, body, &n); err != nil {
 			return err
 		}
-		return a.print(cmd.OutOrStdout(), n, "NAME\tADDRESS\tALIVE\tAVAILABLE\tJIG\tDESCRIPTION", [][]string{nodeRow(n)})
+		return a.print(cmd.OutOrStdout(), n, nodeHead, [][]string{nodeRow(n)})
 	}
 	return cmd
 }
 
 func (a *app) nodeUpdateCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "update NAME", Short: "Change what is known of a server", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindNode)}
+	cmd := &cobra.Command{Use: "update NAME [KEY=VALUE...]", Short: "Change what is known of a server", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindNode)}
 	read := nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := a.client()
 		if err != nil {
 			return err
 		}
-		return c.Update(cmd.Context(), crowbar.KindNode, args[0], read(), nil)
+		body, err := spelled(args[1:])
+		if err != nil {
+			return err
+		}
+		maps.Copy(body, read())
+		var n object
+		if err := c.Update(cmd.Context(), crowbar.KindNode, args[0], body, &n); err != nil {
+			return err
+		}
+		return a.print(cmd.OutOrStdout(), n, nodeHead, [][]string{nodeRow(n)})
 	}
 	return cmd
 }

@@ -10,19 +10,11 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// objectsCommand is list and show of a kind that is only read here.
-func (a *app) objectsCommand(noun string, k crowbar.Kind) *cobra.Command {
-	list := a.listCommand(k, "NAME\tID\tDESCRIPTION", func(o map[string]any) []string {
-		return []string{nameOrID(o), str(o["id"]), str(o["description"])}
-	})
-	cmd := &cobra.Command{Use: noun, Short: "List and show " + noun, Args: cobra.NoArgs, RunE: list.RunE}
-	cmd.AddCommand(list, a.showCommand(k))
-	return cmd
-}
-
 func nameOrID(o map[string]any) string {
-	if name := str(o["name"]); name != "" {
-		return name
+	for _, key := range []string{"name", "username", "address"} {
+		if name := str(o[key]); name != "" {
+			return name
+		}
 	}
 	return str(o["id"])
 }

@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 //	stop NODE/ROLE            one that never ends does, as one that was told to stop
 //	bend NODE/ROLE FILE       somebody changes a file of the role by hand
 //	darken NODE               the node does not answer dry runs any more
+//	say, both, golden         see nouns_test.go
 //	json FILE                 wants that the file is one JSON document
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: func(env *testscript.Env) error { return setup(t, env) },
@@ -57,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"code": code, "interrupt": interrupt, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
 			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "stop": onRehearsal((*rehearsal).stop), "json": isJSON,
 			"bend": onRehearsal((*rehearsal).bend), "darken": onRehearsal((*rehearsal).darken),
+			"say": say, "both": both, "golden": golden(t),
 		}})
 }
 
@@ -70,7 +72,7 @@ func setup(t *testing.T, env *testscript.Env) error {
 	env.Setenv("KUBECLAMP_CONFIG", file)
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // under the race detector each program would end a second later
-	env.Values["rehearsal"] = r
+	env.Values["rehearsal"], env.Values["transcript"] = r, &transcript{}
 	return nil
 }
 

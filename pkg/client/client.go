@@ -219,6 +219,9 @@ func (c *Client) send(ctx context.Context, method, p string, body any) (*http.Re
 	req.Header.Set("Accept", "application/vnd.kubeclamp+json") // whole objects, and errors by their kind
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+		if _, is := body.(jsonPatch); is {
+			req.Header.Set("Content-Type", "application/json-patch+json")
+		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
