@@ -2,6 +2,7 @@
 # make test   everything that is tested: unit, contract, property and, on real nodes, end to end
 # make check  formatting, vet, staticcheck, generated files
 # make bench  benchmarks; make bench-ansible compares with Ansible on 20 nodes (needs root)
+# make scale  10,000 simulated nodes of 20 roles, measured and held against the limits; make scale EXTERNAL=1: on an etcd of its own
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
 # make build  the four programs, in bin/
 SHELL := /bin/bash
@@ -11,7 +12,7 @@ LAB ?= $(CURDIR)/.lab
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubeclamp
 PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev libseccomp-dev pkg-config util-linux procps kmod ca-certificates
 
-.PHONY: lab test unit robustness e2e check bench bench-ansible build deps artifacts down clean
+.PHONY: lab test unit robustness e2e check bench bench-ansible scale build deps artifacts down clean
 
 build:
 	@mkdir -p bin
@@ -58,6 +59,9 @@ bench:
 
 bench-ansible: deps build
 	$(GO) run ./test/beside --check --image-cache $(CACHE)/images
+
+scale:
+	$(GO) run ./test/scale --check $(if $(EXTERNAL),--external)
 
 clean:
 	rm -rf bin

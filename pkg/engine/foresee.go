@@ -47,9 +47,11 @@ func (e *Engine) Foresee(ctx context.Context, want crowbar.PlanFor, ask Asker) (
 	}
 	e.reckon(d.s, p)
 	p.Outlook = outlook(p.Steps, ask != nil)
+	touched := map[crowbar.ID]bool{}
 	for _, st := range p.Steps {
 		nr := d.s.NodeRole(st.NodeRole)
-		if n := d.s.Node(nr.Node); st.Touches() && !n.System && !slices.Contains(p.Touches, st.Node) {
+		if n := d.s.Node(nr.Node); st.Touches() && !n.System && !touched[n.ID] {
+			touched[n.ID] = true
 			p.Touches = append(p.Touches, st.Node)
 		}
 	}

@@ -24,7 +24,7 @@ func (e *Engine) reckon(s *crowbar.Snapshot, p *crowbar.Plan) {
 	if len(p.Steps) == 0 {
 		return
 	}
-	took := durations(s)
+	took, spreads := durations(s), map[kind]spread{}
 	for i := range p.Steps {
 		st := &p.Steps[i]
 		st.Expected, st.Low, st.High, st.History = 0, 0, 0, 0
@@ -34,16 +34,20 @@ func (e *Engine) reckon(s *crowbar.Snapshot, p *crowbar.Plan) {
 			continue
 		}
 		changed := st.Outlook == crowbar.WillChange || st.Outlook == crowbar.KnownAfter || st.Outlook != crowbar.WillNot && nr.RunCount == 0
-		list := took[kind{nr.ID, changed, nr.Removing}]
-		if len(list) == 0 {
-			list = took[kind{nr.Role, changed, nr.Removing}]
+		of := kind{nr.ID, changed, nr.Removing}
+		if len(took[of]) == 0 {
+			of.of = nr.Role
 		}
-		if len(list) == 0 {
+		if len(took[of]) == 0 {
 			p.Unrecorded++
 			continue
 		}
-		low, mid, high := spread(list)
-		st.Expected, st.Low, st.High, st.History = crowbar.Duration(mid), crowbar.Duration(low), crowbar.Duration(high), len(list)
+		sp, known := spreads[of]
+		if !known { // once for all nodes that have none of their own
+			sp = spreadOf(took[of])
+			spreads[of] = sp
+		}
+		st.Expected, st.Low, st.High, st.History = crowbar.Duration(sp.mid), crowbar.Duration(sp.low), crowbar.Duration(sp.high), len(took[of])
 	}
 	parallel := e.Parallel
 	if parallel == 0 {
@@ -74,11 +78,14 @@ func durations(s *crowbar.Snapshot) map[kind][]time.Duration {
 }
 
 // spread is the median, and the ends: of few the shortest and longest, of many the 10th and 90th percentile.
-func spread(d []time.Duration) (low, mid, high time.Duration) {
-	d = slices.Sorted(slices.Values(d))
+type spread struct{ low, mid, high time.Duration }
+
+// spreadOf sorts d.
+func spreadOf(d []time.Duration) spread {
+	slices.Sort(d)
 	n := len(d)
 	if n < few {
-		return d[0], d[n/2], d[n-1]
+		return spread{d[0], d[n/2], d[n-1]}
 	}
-	return d[n/10], d[n/2], d[n-1-n/10]
+	return spread{d[n/10], d[n/2], d[n-1-n/10]}
 }

@@ -11,8 +11,11 @@ import (
 	"time"
 )
 
-// The limits that --check holds, for the largest fleet of at least full nodes; ratio is against the smallest.
+// The limits that --check holds: for the largest fleet, if it is of at least full nodes; for the rerun of a light one; ratio is
+// the largest against the smallest that is not light.
 const (
+	light      = 20
+	limitRerun = time.Second
 	full       = 10_000
 	limitWall  = 60 * time.Second
 	limitPlan  = 2 * time.Second
@@ -56,12 +59,21 @@ func print(to io.Writer, rows []figures) {
 			millis(f.P50), millis(f.P99), f.Rerun.Seconds(), f.Touched, f.MaxRSS>>20, f.State>>20, f.Resume.Seconds(), f.Reclaimed)
 	}
 	_ = w.Flush()
-	if len(rows) > 1 {
-		a, b := rows[0], rows[len(rows)-1]
+	if a, b := base(rows), rows[len(rows)-1]; a.Nodes < b.Nodes {
 		fmt.Fprintf(to, "growth from %d to %d node-roles, exponent: CPU %.3f, wall %.3f, plan %.3f, memory %.3f\n", a.NodeRoles, b.NodeRoles,
 			exponent(a, b, func(f figures) float64 { return f.CPU.Seconds() }), exponent(a, b, func(f figures) float64 { return f.Wall.Seconds() }),
 			exponent(a, b, func(f figures) float64 { return f.Plan.Seconds() }), exponent(a, b, func(f figures) float64 { return float64(f.MaxRSS) }))
 	}
+}
+
+// base is what the largest fleet is compared with: the smallest that is not light.
+func base(rows []figures) figures {
+	for _, f := range rows {
+		if f.Nodes > light {
+			return f
+		}
+	}
+	return rows[0]
 }
 
 // exponent is x in cost = size^x: 1 is a cost that does not know the size.
@@ -73,7 +85,7 @@ func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
 // check is everything that is over its limit.
 func check(rows []figures) error {
-	first, last := rows[0], rows[len(rows)-1]
+	first, last := base(rows), rows[len(rows)-1]
 	var bad []error
 	over := func(is bool, format string, a ...any) {
 		if is {
@@ -81,6 +93,7 @@ func check(rows []figures) error {
 		}
 	}
 	for _, f := range rows {
+		over(f.Nodes <= light && f.Rerun > limitRerun, "%d nodes: the rerun took %s, want %s at most", f.Nodes, f.Rerun, limitRerun)
 		over(f.Touched != 0, "%d nodes: one node more made %d runs on others, want 0", f.Nodes, f.Touched)
 	}
 	if last.Nodes >= full {

@@ -1,5 +1,6 @@
-// Command scale anneals a simulated fleet with the real pieces (embedded etcd with fsync, store, engine, annealer, noop jig)
-// and prints what that takes at each size; with --check it fails where a limit does not hold. It does not know real nodes.
+// Command scale anneals a simulated fleet with the real pieces (etcd with fsync, store, engine, annealer, noop jig) and prints
+// what that takes at each size; with --check it fails where a limit does not hold. It does not know real nodes. The etcd is
+// the one inside the process, or, with --external, one in a process of its own, over TLS.
 //
 // Each size runs in a process of its own, so that memory is that of one fleet; that process ends by kill -9 in the middle
 // of a rerun, and another one takes its state up again.
@@ -29,18 +30,22 @@ type options struct {
 	dir      string // of one process
 	one      int    // nodes of the fleet that this process is for; 0 = this is the parent
 	resume   bool
+	outside  bool
+	etcd     bool // this process is the etcd
 	profile  string
 }
 
 func main() {
 	var o options
-	flag.StringVar(&o.nodes, "nodes", "100,1000,10000", "sizes of fleets, smallest first")
+	flag.StringVar(&o.nodes, "nodes", "20,100,1000,10000", "sizes of fleets, smallest first")
 	flag.IntVar(&o.roles, "roles", 20, "roles on each node")
 	flag.IntVar(&o.parallel, "parallel", 128, "nodes to work on at once")
 	flag.BoolVar(&o.check, "check", false, "fail where a limit does not hold")
 	flag.StringVar(&o.profile, "profile", "", "write cpu and heap profiles of each size into this folder")
 	flag.StringVar(&o.dir, "dir", "", "folder for the state; default: a new one in the temporary folder")
 	flag.IntVar(&o.one, "one", 0, "used by the command itself")
+	flag.BoolVar(&o.outside, "external", false, "keep the state in an etcd process of its own, over TLS")
+	flag.BoolVar(&o.etcd, "etcd", false, "used by the command itself")
 	flag.BoolVar(&o.resume, "resume", false, "used by the command itself")
 	flag.Parse()
 	if err := run(context.Background(), o); err != nil {
@@ -51,6 +56,8 @@ func main() {
 
 func run(ctx context.Context, o options) error {
 	switch {
+	case o.etcd:
+		return serveEtcd(o)
 	case o.resume:
 		return takeUp(ctx, o)
 	case o.one > 0:
@@ -59,7 +66,7 @@ func run(ctx context.Context, o options) error {
 	var rows []figures
 	for word := range strings.SplitSeq(o.nodes, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(word))
-		if err != nil || n < 10 {
+		if err != nil || n < 10 { // three are masters
 			return fmt.Errorf("--nodes %s: want numbers of at least 10", o.nodes)
 		}
 		row, err := measure(ctx, o, n)
@@ -68,6 +75,9 @@ func run(ctx context.Context, o options) error {
 		}
 		rows = append(rows, row)
 		fmt.Fprintln(os.Stderr, row.progress())
+	}
+	if o.outside {
+		fmt.Println("the state is in an external etcd")
 	}
 	print(os.Stdout, rows)
 	if o.check {
@@ -99,7 +109,7 @@ func child(ctx context.Context, o options, row *figures) error {
 		return err
 	}
 	c := exec.CommandContext(ctx, self, "-one", strconv.Itoa(o.one), "-roles", strconv.Itoa(o.roles), "-parallel", strconv.Itoa(o.parallel), "-dir", o.dir,
-		"-resume="+strconv.FormatBool(o.resume), "-profile", o.profile)
+		"-resume="+strconv.FormatBool(o.resume), "-external="+strconv.FormatBool(o.outside), "-profile", o.profile)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, os.Stderr
 	err = c.Run()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,11 +28,11 @@ import (
 // process is a daemon without its API, and the roles that it runs.
 type process struct {
 	options
-	server     *embedded.Server
 	store      *counted
 	engine     *engine.Engine
 	annealer   *annealer.Annealer
 	deployment crowbar.ID
+	alive      io.Closer // while it is open, the etcd of its own process is there
 
 	mu    sync.Mutex
 	runs  map[string]int       // by node
@@ -62,11 +63,11 @@ func (c *counted) commits() int64 {
 
 func open(ctx context.Context, o options) (*process, error) {
 	p := &process{options: o, runs: map[string]int{}, ended: map[string]time.Time{}}
-	var err error
-	if p.server, err = embedded.Start(ctx, embedded.Config{Dir: o.path("etcd")}); err != nil {
+	where, err := p.state(ctx)
+	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(ctx, p.server.Store())
+	st, err := store.Open(ctx, where)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +80,18 @@ func open(ctx context.Context, o options) (*process, error) {
 	p.annealer = annealer.New(annealer.Config{Engine: p.engine, Jigs: map[string]jig.Jig{"noop": noop.New()}, Parallel: o.parallel, LogDir: o.path("runs"),
 		Roles: func(name string) (role.Role, error) { return nothing{p, name}, nil }})
 	return p, nil
+}
+
+// state is where the state is kept.
+func (p *process) state(ctx context.Context) (store.Config, error) {
+	if p.outside {
+		return p.external(ctx)
+	}
+	s, err := embedded.Start(ctx, embedded.Config{Dir: p.path("etcd")})
+	if err != nil {
+		return store.Config{}, err
+	}
+	return s.Store(), nil
 }
 
 // nothing is a role that finds everything as it should be.
@@ -179,15 +192,20 @@ func grow(ctx context.Context, o options) error {
 	stop()
 	f.NodeRoles = p.engine.View().Count(crowbar.KindNodeRole)
 	stop = o.cpuProfile("plan")
-	var steps []crowbar.Step
-	if err := took(&f.Plan, func() (err error) { steps, err = p.engine.Plan(p.deployment, false); return err }); err != nil {
+	steps := 0
+	if err := took(&f.Plan, func() error {
+		plan, err := p.engine.Foresee(ctx, crowbar.PlanFor{Deployment: "fleet"}, nil)
+		if err == nil {
+			steps = len(plan.Steps)
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	stop()
-	if len(steps) != f.NodeRoles {
-		return fmt.Errorf("the plan has %d steps for %d node-roles", len(steps), f.NodeRoles)
+	if steps != f.NodeRoles {
+		return fmt.Errorf("the plan has %d steps for %d node-roles", steps, f.NodeRoles)
 	}
-	steps = nil
 	if err := p.anneal(ctx, &f, took); err != nil {
 		return err
 	}
