@@ -91,9 +91,14 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	daemon, err := os.ReadFile("../kubeclampd/config.go")
-	if err != nil {
-		t.Fatal(err)
+	var daemon []byte
+	sources, _ := filepath.Glob("../kubeclampd/*.go")
+	for _, f := range sources {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		daemon = append(daemon, b...)
 	}
 	seen := map[string]int{}
 	for _, file := range documents(t) {

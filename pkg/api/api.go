@@ -63,6 +63,7 @@ type Engine interface {
 	// Reveal opens one host-computed attrib of a node-role, such as an administrator's certificate.
 	Reveal(ctx context.Context, nodeRole crowbar.ID, attrib string) (any, error)
 	Stopping
+	Copying
 	Explaining
 	Sealing
 	Around
@@ -134,6 +135,7 @@ type form string
 func (a *API) route() {
 	a.routeCrowbar()
 	a.routeEdits()
+	a.routeState()
 	a.routeSpec()
 	a.routeAround()
 	a.routeUsers()

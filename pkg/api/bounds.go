@@ -93,7 +93,7 @@ func typed(r *http.Request) error {
 	switch {
 	case err != nil:
 	case charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii"):
-	case t == "application/json", t == "text/json", t == "text/plain", t == "application/x-www-form-urlencoded", strings.HasSuffix(t, "+json"):
+	case t == "application/json", t == "application/jsonl", t == "text/json", t == "text/plain", t == "application/x-www-form-urlencoded", strings.HasSuffix(t, "+json"):
 		return nil
 	}
 	return &coded{crowbar.Errorf(crowbar.Invalid, "Content-Type %s: want application/json or application/x-www-form-urlencoded, in UTF-8", said), http.StatusUnsupportedMediaType}

@@ -121,8 +121,20 @@ func (w *world) routes() []route {
 		route{"PATCH /api/v2/jigs/{id}", "PATCH /api/v2/jigs/ssh", `[]`, "jig.obj"},
 		route{"DELETE /api/v2/deployments/{id}", "DELETE /api/v2/deployments/second", "", "deployment.empty"},
 		route{"POST /api/v2/secrets/rotate", "POST /api/v2/secrets/rotate", `{}`, "secret.status"},
+		route{"GET /api/v2/state", "GET /api/v2/state", "", "application/jsonl"},
+		route{"PUT /api/v2/state", "PUT /api/v2/state?replace=true", w.export(), "state.copy"},
 		route{"POST /api/v2/secrets/forget", "POST /api/v2/secrets/forget", `{"key":"` + w.spare + `"}`, "secret.status"},
 	)
+}
+
+// export is the whole state as it is now.
+func (w *world) export() string {
+	w.t.Helper()
+	var b strings.Builder
+	if err := w.engine.ExportState(w.t.Context(), &b); err != nil {
+		w.t.Fatal(err)
+	}
+	return b.String()
 }
 
 func TestEveryRouteIsTried(t *testing.T) {

@@ -203,25 +203,30 @@ func (c *Client) do(ctx context.Context, method, p string, body, into any) error
 }
 
 func (c *Client) send(ctx context.Context, method, p string, body any) (*http.Response, error) {
-	var r io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return nil, err
-		}
-		r = bytes.NewReader(b)
+	if body == nil {
+		return c.stream(ctx, method, p, "", nil)
 	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	kind := "application/json"
+	if _, is := body.(jsonPatch); is {
+		kind = "application/json-patch+json"
+	}
+	return c.stream(ctx, method, p, kind, bytes.NewReader(b))
+}
+
+// stream sends a body as it is; "" = there is none.
+func (c *Client) stream(ctx context.Context, method, p, contentType string, r io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.conf.Endpoint, "/")+p, r)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.conf.Token)
 	req.Header.Set("Accept", "application/vnd.kubeclamp+json") // whole objects, and errors by their kind
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-		if _, is := body.(jsonPatch); is {
-			req.Header.Set("Content-Type", "application/json-patch+json")
-		}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
