@@ -24,6 +24,7 @@ type daemon struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	dead   atomic.Bool
+	naps   atomic.Int64 // how often it was frozen
 	up     atomic.Bool
 	over   chan struct{} // its annealer has returned
 
@@ -155,6 +156,7 @@ func (d *daemon) kill(why string) {
 func (d *daemon) freeze() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.naps.Add(1)
 	if d.frozen == nil {
 		d.frozen = make(chan struct{})
 	}
@@ -233,9 +235,9 @@ func (g *gate) Commit(ctx context.Context, at crowbar.Rev, changes ...crowbar.Ch
 		return crowbar.Errorf(crowbar.Unavailable, "this daemon no longer holds the state")
 	}
 	d.commits++
-	w.made++
+	w.count++
 	last, late := d.fuse == d.commits && !w.calm.Load(), d.late
-	if w.made == w.cut {
+	if w.count == w.cut {
 		last, late = true, w.cutLate
 	}
 	if last && !late {

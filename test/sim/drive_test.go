@@ -18,8 +18,7 @@ type drive struct {
 	past    []*daemon // frozen or dead
 	nodes   int
 	asked   int
-	meddled int  // how often there are changes that a rerun alone can bring to the nodes: it would hide a run that is missing
-	stale   bool // there were some
+	stale   bool // something was meddled with
 	insists bool
 }
 
@@ -29,9 +28,7 @@ func (w *world) live() {
 	if w.dice(5, "crew") < 2 {
 		w.lone, d.crew = false, make([]*daemon, 2+w.dice(2, "crew", 1))
 	}
-	if w.dice(3, "meddled") == 0 {
-		d.meddled = 1
-	}
+	w.meddled = w.dice(3, "meddled") == 0
 	d.catalog = w.catalog()
 	defer func() {
 		for _, old := range append(d.past, d.crew...) {
@@ -167,11 +164,12 @@ func (d *drive) deployment() *crowbar.Deployment {
 func (d *drive) event() {
 	e := d.daemon()
 	var all []func()
+	meddle := map[bool]int{true: 1}[d.meddled]
 	for _, c := range []struct {
 		times int
 		do    func()
 	}{{5, d.bind}, {4, d.commit}, {4, d.set}, {4, d.unbind}, {3, d.retry}, {3, d.alive}, {2, d.rerun}, {2, d.pause}, {2, d.reboot}, {3, d.lull}, {1, d.propose},
-		{1, d.create}, {1, d.delete}, {1, d.freeze}, {1, d.move}, {d.meddled, d.reimport}, {d.meddled, d.meddle}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
+		{3, d.cancel}, {1, d.cancelAll}, {1, d.redeploy}, {1, d.create}, {1, d.delete}, {1, d.freeze}, {1, d.move}, {meddle, d.reimport}, {meddle, d.meddle}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
 		for range c.times {
 			all = append(all, c.do)
 		}
@@ -436,7 +434,7 @@ func (d *drive) rest() {
 			}
 		}
 		for nr := range s.NodeRoles() {
-			if nr.State == crowbar.Error {
+			if _, by := nr.RetryAt(); nr.State == crowbar.Error && !by { // else it is retried by itself
 				d.told(e, "retry "+label(s, nr), e.Retry(e.ctx, nr.ID))
 			}
 		}

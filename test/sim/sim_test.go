@@ -133,14 +133,14 @@ func TestEveryWrite(t *testing.T) {
 			return w
 		}
 		whole := one(0, false)
-		for cut := 1; cut <= whole.made; cut += stride {
+		for cut := 1; cut <= whole.count; cut += stride {
 			for _, late := range []bool{false, true} {
 				if w := one(cut, late); w.outcome() != whole.outcome() {
 					t.Fatalf("seed %d, killed at write %d, which was made %v, ends otherwise:\n%s\n%s", seed, cut, late, w.outcome(), whole.outcome())
 				}
 			}
 		}
-		t.Logf("seed %d: every %d. of %d writes", seed, stride, whole.made)
+		t.Logf("seed %d: every %d. of %d writes", seed, stride, whole.count)
 	}
 }
 

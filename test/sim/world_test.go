@@ -31,11 +31,13 @@ type world struct {
 	began  time.Time
 	calm   atomic.Bool  // no more faults
 	calls  atomic.Int64 // of roles
+	// meddled says that there are changes that a rerun alone can bring to the nodes: it would hide a run that is missing.
+	meddled bool
 
 	commits sync.Mutex      // one commit at a time, each seen by the oracle
 	lone    bool            // there is one daemon at a time; else several work at once
 	roll    map[*daemon]int // who may write, by when it came
-	made    int             // commits, all told
+	count   int             // commits, all told
 	cut     int             // the one at which a daemon is killed; 0 = none
 	cutLate bool            // it is made nevertheless
 
@@ -150,6 +152,9 @@ func (w *world) catalog() *crowbar.Catalog {
 				}
 			}
 		}
+		if chance(30) {
+			r.Retry = crowbar.Retry{Times: 1 + w.rng.IntN(3), Backoff: crowbar.Duration(time.Duration(1+w.rng.IntN(8)) * time.Second), Limit: crowbar.Duration(10 * time.Second)}
+		}
 		if len(others) > 1 && chance(8) && !r.Flags.Discovery {
 			r.Conflicts = []string{others[w.rng.IntN(len(others))]}
 		}
@@ -184,7 +189,7 @@ func (w *world) catalog() *crowbar.Catalog {
 		}
 	}
 	for _, r := range c.Roles {
-		w.note("role %s %+v jig %s requires %v preceeds %v wants %v conflicts %v exclusive %v", r.Name, r.Flags, r.Jig, r.Requires, r.Preceeds, r.Wants, r.Conflicts, r.Exclusive)
+		w.note("role %s %+v jig %s requires %v preceeds %v wants %v conflicts %v exclusive %v retry %v", r.Name, r.Flags, r.Jig, r.Requires, r.Preceeds, r.Wants, r.Conflicts, r.Exclusive, r.Retry)
 	}
 	return c
 }
