@@ -135,6 +135,7 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.unsetCommand(), a.explainCommand(), a.secretsCommand(), a.stateCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
 		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), versionCommand(), newLabCommand(a))
 	root.AddCommand(a.nounCommands()...)
+	root.AddCommand(a.auditCommand())
 	return root
 }
 

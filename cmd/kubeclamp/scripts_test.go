@@ -51,12 +51,15 @@ func TestMain(m *testing.M) {
 //	bend NODE/ROLE FILE       somebody changes a file of the role by hand
 //	darken NODE               the node does not answer dry runs any more
 //	say, both, golden         see nouns_test.go
+//	settle                    waits until all that was answered is in the audit log
+//	tamper                    somebody changes the first record of it past the daemon
 //	json FILE                 wants that the file is one JSON document
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: func(env *testscript.Env) error { return setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "interrupt": interrupt, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
 			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "stop": onRehearsal((*rehearsal).stop), "json": isJSON,
+			"settle": onRehearsal(func(r *rehearsal, _ *testscript.TestScript, _ []string) { r.settle() }), "tamper": onRehearsal((*rehearsal).tamper),
 			"bend": onRehearsal((*rehearsal).bend), "darken": onRehearsal((*rehearsal).darken),
 			"say": say, "both": both, "golden": golden(t),
 		}})
@@ -103,7 +106,9 @@ func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, f
 		}
 	}
 	const token = "0123456789abcdef"
-	answer := front(api.New(api.Config{Engine: r.engine, Moves: state, Logs: r, Ask: r.ask, Token: token, Log: slog.New(slog.DiscardHandler)}))
+	server := api.New(api.Config{Engine: r.engine, Moves: state, Auditing: r.engine, Logs: r, Ask: r.ask, Token: token, Log: slog.New(slog.DiscardHandler)})
+	answer := front(server)
+	r.state, r.settle = state, server.Settle
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Query().Has("after") {
 			select {
@@ -129,6 +134,8 @@ func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, f
 // rehearsal is a daemon without nodes: real engine, real API, roles that only say how they end.
 type rehearsal struct {
 	engine *engine.Engine
+	state  *storetest.Memory
+	settle func()
 	ctx    context.Context
 	wait   sync.WaitGroup
 	// watched takes a word when somebody waits for news of a deployment.
@@ -139,6 +146,16 @@ type rehearsal struct {
 	held map[string]bool
 	bent map[string]string // node/role -> file that was changed by hand
 	dark map[string]bool   // nodes that do not answer
+}
+
+// tamper changes who did the first thing that is on record.
+func (r *rehearsal) tamper(ts *testscript.TestScript, _ []string) {
+	for rec := range r.state.View().Audit() {
+		c := *rec
+		c.Who = "nobody"
+		ts.Check(r.state.Commit(r.ctx, r.state.View().Rev(), crowbar.Change{Put: &c}))
+		return
+	}
 }
 
 func (*rehearsal) home() string { return filepath.Join("..", "..") }

@@ -37,6 +37,7 @@ type config struct {
 	parallel  int
 	keepRuns  int
 	keepFor   time.Duration
+	keepAudit int
 
 	snapshotEvery time.Duration
 	snapshotKeep  int
@@ -71,6 +72,7 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.DurationVar(&c.keepFor, "keep-runs-for", 0, "how long records of runs are kept, but for the last one of a node-role; 0 means for ever")
 	f.DurationVar(&c.snapshotEvery, "snapshot-every", 24*time.Hour, "how often a snapshot of the embedded etcd is put into DATADIR/snapshots; 0 means never")
 	f.IntVar(&c.snapshotKeep, "snapshot-keep", 7, "snapshots that are kept")
+	f.IntVar(&c.keepAudit, "keep-audit", 50000, "records of what was done over the API that are kept; a change makes two")
 	f.IntVar(&c.parallel, "parallel", 30, "nodes to work on at once")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 }
@@ -146,6 +148,9 @@ func (c *config) check() error {
 	}
 	if c.snapshotEvery < 0 || c.snapshotKeep < 1 {
 		return crowbar.Errorf(crowbar.Invalid, "--snapshot-every %s, --snapshot-keep %d: keep at least 1 snapshot, and no time below 0", c.snapshotEvery, c.snapshotKeep)
+	}
+	if c.keepAudit < 1000 {
+		return crowbar.Errorf(crowbar.Invalid, "--keep-audit %d: keep 1000 records at least", c.keepAudit)
 	}
 	if c.parallel < 1 {
 		return crowbar.Errorf(crowbar.Invalid, "--parallel %d: at least 1", c.parallel)

@@ -101,7 +101,7 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}
 	far := &logs{near: ann, st: st}
-	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Moves: st, Log: c.log}, &far.conf)
+	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Moves: st, Auditing: eng, Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func newEngine(c *config, st *store.Store, owner string) (*engine.Engine, error)
 		return nil, err
 	}
 	eng := engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Ring: ring, Owner: owner, Mac: ring.Mac, Parallel: c.parallel,
-		KeepRuns: c.keepRuns, KeepFor: c.keepFor, Log: c.log})
+		KeepRuns: c.keepRuns, KeepFor: c.keepFor, KeepAudit: c.keepAudit, Log: c.log})
 	return eng, eng.CheckSeals()
 }
 
@@ -210,7 +210,9 @@ func newServer(c *config, conf api.Config, way *client.Config) (*http.Server, ne
 }
 
 func serveAPI(ctx context.Context, srv *http.Server, l net.Listener) error {
+	over := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(over)
 		// Readers of statuses and logs hold their requests open; they are cut after a moment and come again.
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -221,6 +223,10 @@ func serveAPI(ctx context.Context, srv *http.Server, l net.Listener) error {
 	defer stop()
 	if err := srv.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return err
+	}
+	<-over
+	if a, ok := srv.Handler.(interface{ Settle() }); ok {
+		a.Settle()
 	}
 	return nil
 }

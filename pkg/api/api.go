@@ -89,7 +89,8 @@ type Config struct {
 	Moves   Moves // nil = no events are told
 	// KeepEvents is how many events are kept for those who follow: who falls behind by more is cut off, and comes again; 0 = 20000.
 	KeepEvents int
-	Users      Users // nil = nobody but the bearer of Token
+	Auditing   Auditing // nil = nothing is noted
+	Users      Users    // nil = nobody but the bearer of Token
 	// Secret signs sessions and challenges, the same on all daemons that serve one state; zero = made anew at each start.
 	Secret [32]byte
 	Log    *slog.Logger
@@ -106,6 +107,7 @@ type API struct {
 	sessions sessions
 	markers  markers
 	ring     ring
+	noting   noting
 	past     chan struct{} // held by the one who reads the past of the state
 }
 
@@ -137,6 +139,7 @@ func (a *API) route() {
 	a.routeEdits()
 	a.routeState()
 	a.routeSpec()
+	a.routeAudit()
 	a.routeAround()
 	a.routeUsers()
 	a.routeAttribs()
@@ -231,6 +234,7 @@ func (a *API) handle(pattern string, h handler) {
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		f, v, err := h(r)
 		if err == nil {
+			a.about(w, v)
 			v, err = only(r, a.shaped(r, v))
 		}
 		if err != nil {

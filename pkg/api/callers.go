@@ -78,7 +78,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 			return
 		}
 		introduce(r, c)
-		next.ServeHTTP(w, r)
+		a.audited(w, r, next)
 	})
 }
 

@@ -65,6 +65,8 @@ func (w *world) routes() []route {
 		route{"GET /api/status/inventory", "GET /api/status/inventory", "", "inventory"},
 		route{"GET /api/status/inventory/{id}", "GET /api/status/inventory/k8s", "", "inventory"},
 		route{"GET /api/v2/daemons", "GET /api/v2/daemons", "", "daemon.list"},
+		route{"GET /api/v2/audit", "GET /api/v2/audit", "", "audit.list"},
+		route{"GET /api/v2/audit/verify", "GET /api/v2/audit/verify", "", "audit.check"},
 		route{"GET /api/v2/events", "GET /api/v2/events?follow=false", "", "text/event-stream"},
 		route{"GET /api/v2/node_roles/{id}/explain", "GET /api/v2/node_roles/n1%2Fetcd/explain", "", "node_role.explain"},
 		route{"GET /api/v2/attribs/{id}/uses", "GET /api/v2/attribs/etcd-client-port/uses", "", "attrib.uses"},
@@ -156,6 +158,7 @@ func TestEveryRouteIsTried(t *testing.T) {
 
 func TestRoutesAnswer(t *testing.T) {
 	w := converged(t)
+	w = w.another(func(c *apiConfig) { c.Auditing = w.engine })
 	for _, r := range w.routes() {
 		w.logs.lines = make(chan string, 1)
 		w.logs.lines <- "one line\n"

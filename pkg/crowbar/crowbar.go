@@ -78,7 +78,8 @@ const (
 
 // Kinds lists every kind in the order in which objects refer to each other.
 var Kinds = []Kind{KindBarclamp, KindJig, KindRole, KindAttrib, KindDeployment, KindNode, KindDeploymentRole, KindNodeRole, KindRun, KindSecret,
-	KindGroup, KindAvailableHammer, KindHammer, KindNetwork, KindRange, KindRouter, KindAllocation, KindDNSNameFilter, KindUser, KindToken}
+	KindGroup, KindAvailableHammer, KindHammer, KindNetwork, KindRange, KindRouter, KindAllocation, KindDNSNameFilter, KindUser, KindToken,
+	KindEventSink, KindEventSelector, KindDelivery, KindAudit, KindAuditHead}
 
 // Object is any noun that a Snapshot holds: always a pointer to one of this package's structs.
 type Object interface {

@@ -42,6 +42,16 @@ func newAround(k Kind) Object {
 		return &User{}
 	case KindToken:
 		return &Token{}
+	case KindAudit:
+		return &AuditRecord{}
+	case KindAuditHead:
+		return &AuditHead{}
+	case KindEventSink:
+		return &EventSink{}
+	case KindEventSelector:
+		return &EventSelector{}
+	case KindDelivery:
+		return &Delivery{}
 	}
 	return nil
 }
@@ -69,6 +79,16 @@ func placeAround(k Kind) int {
 		return 19
 	case KindToken:
 		return 20
+	case KindAudit:
+		return 21
+	case KindAuditHead:
+		return 22
+	case KindEventSink:
+		return 23
+	case KindEventSelector:
+		return 24
+	case KindDelivery:
+		return 25
 	}
 	return 0
 }
@@ -96,6 +116,10 @@ func nameAround(o Object) string {
 		return strings.ToLower(o.Username)
 	case *Token:
 		return o.Name
+	case *EventSink:
+		return o.Endpoint
+	case *Delivery:
+		return o.Sink.String()
 	}
 	return ""
 }

@@ -10,7 +10,7 @@ import (
 type Snapshot struct {
 	rev     Rev
 	next    ID
-	objects [21]table[Object] // by place(kind); the tables are persistent
+	objects [26]table[Object] // by place(kind); the tables are persistent
 
 	onNode   index // node -> its node-roles
 	ofRole   index // hash of (deployment, role) -> node-roles

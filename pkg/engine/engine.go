@@ -43,6 +43,8 @@ type Config struct {
 	// KeepRuns is how many runs of a node-role stay on record; 0 = 5. KeepFor is how long, but for its last one; 0 = for ever.
 	KeepRuns int
 	KeepFor  time.Duration
+	// KeepAudit is how many records of what was done over the API are kept; 0 = 50000.
+	KeepAudit int
 }
 
 // Engine changes the state. All methods are safe for concurrent use.

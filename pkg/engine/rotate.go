@@ -166,6 +166,22 @@ func (e *Engine) resealed(o crowbar.Object, isOld func([]byte) bool) (crowbar.Ob
 		}
 		c := clone(o)
 		return c, again(&c.Credentials, o.Place())
+	case *crowbar.EventSink:
+		c := clone(o)
+		for what, sealed := range map[string]*[]byte{sinkPassword: &c.Authenticator, sinkSecret: &c.Secret} {
+			if len(*sealed) > 0 && isOld(*sealed) {
+				if err := again(sealed, o.Place(what)); err != nil {
+					return o, err
+				}
+			}
+		}
+		return c, nil
+	case *crowbar.AuditHead:
+		if len(o.Sealed) == 0 || !isOld(o.Sealed) {
+			return o, nil
+		}
+		c := clone(o)
+		return c, again(&c.Sealed, o.Place())
 	case *crowbar.Hammer:
 		if len(o.Authenticator) == 0 || !isOld(o.Authenticator) {
 			return o, nil

@@ -9,7 +9,7 @@ import (
 )
 
 // sealing is the kinds of objects that have sealed values.
-var sealing = []crowbar.Kind{crowbar.KindSecret, crowbar.KindUser, crowbar.KindHammer, crowbar.KindNode, crowbar.KindRole, crowbar.KindDeploymentRole, crowbar.KindNodeRole}
+var sealing = []crowbar.Kind{crowbar.KindSecret, crowbar.KindUser, crowbar.KindHammer, crowbar.KindEventSink, crowbar.KindAuditHead, crowbar.KindNode, crowbar.KindRole, crowbar.KindDeploymentRole, crowbar.KindNodeRole}
 
 // SealedBy counts the sealed values of a state by the id of the key that sealed them.
 func SealedBy(s *crowbar.Snapshot, keyID func(sealed []byte) string) map[string]int {
@@ -34,6 +34,16 @@ func eachSealed(o crowbar.Object, f func(sealed []byte)) {
 	case *crowbar.Hammer:
 		if len(o.Authenticator) > 0 {
 			f(o.Authenticator)
+		}
+	case *crowbar.EventSink:
+		for _, sealed := range [][]byte{o.Authenticator, o.Secret} {
+			if len(sealed) > 0 {
+				f(sealed)
+			}
+		}
+	case *crowbar.AuditHead:
+		if len(o.Sealed) > 0 {
+			f(o.Sealed)
 		}
 	default:
 		attrib.EachSealed(o, func(sealed []byte, _ crowbar.Place) { f(sealed) })

@@ -135,3 +135,10 @@ func (s *Store) Since(ctx context.Context, after crowbar.Rev, each func(crowbar.
 func isGone(err error) bool {
 	return errors.Is(err, rpctypes.ErrCompacted) || errors.Is(err, rpctypes.ErrFutureRev)
 }
+
+// Read is the newest state as etcd has it, read anew: the view is worked out of what changed, and does not see what somebody
+// else has written past the daemons.
+func (s *Store) Read(ctx context.Context) (*crowbar.Snapshot, error) {
+	l, err := s.load(ctx)
+	return l.view, err
+}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/store/storetest"
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // TestPastOutlivesItsStore: another store on the same etcd tells the same past, also of commits that took the journal; what
@@ -53,5 +54,26 @@ func TestPastOutlivesItsStore(t *testing.T) {
 		if err := b.Since(t.Context(), after, func(crowbar.Moved) bool { return true }); crowbar.KindOf(err) != crowbar.NotFound {
 			t.Errorf("after compaction, since %d: %v", after, err)
 		}
+	}
+}
+
+// TestReadSeesWhatWasWrittenPastTheDaemons: the view follows commits alone; what somebody wrote otherwise only Read shows.
+func TestReadSeesWhatWasWrittenPastTheDaemons(t *testing.T) {
+	srv := start(t, t.TempDir())
+	t.Cleanup(func() { srv.Close() })
+	s := open(t, srv.Store())
+	if err := s.Commit(t.Context(), s.View().Rev(), crowbar.Change{Put: &crowbar.Node{ID: 1, Name: "n1.a.b"}}); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := srv.Client().Get(t.Context(), "/kubeclamp/v1/nodes/", clientv3.WithPrefix())
+	if err != nil || len(keys.Kvs) != 1 {
+		t.Fatalf("%v, %v", keys, err)
+	}
+	if _, err := srv.Client().Put(t.Context(), string(keys.Kvs[0].Key), `{"id":1,"name":"evil.a.b"}`); err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := s.Read(t.Context())
+	if err != nil || fresh.Node(1).Name != "evil.a.b" || s.View().Node(1).Name != "n1.a.b" {
+		t.Errorf("read %v, view %v, %v", fresh.Node(1), s.View().Node(1), err)
 	}
 }
