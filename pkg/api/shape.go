@@ -55,7 +55,11 @@ func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any {
 	case *crowbar.Barclamp:
 		return barclamp(o)
 	case *crowbar.Jig:
-		return jigWire{ref(o.ID), o.Name, o.Description, defaultOrder, o.Active, orNull(o.ClientRole), nil, nil, nil, stampsOf(o.Stamps)}
+		order := importedOrder
+		if o.ID == 0 {
+			order = defaultOrder
+		}
+		return jigWire{ref(o.ID), o.Name, o.Description, order, o.Active, orNull(o.ClientRole), nil, nil, nil, stampsOf(o.Stamps)}
 	case *crowbar.Role:
 		f := o.Flags
 		return roleWire{ref(o.ID), o.Name, o.Description, o.Jig, ref(o.Barclamp), o.Cohort, nonNil(o.Provides), nonNil(o.Conflicts), f.Library, f.Implicit,
@@ -78,8 +82,8 @@ func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any {
 	return shapeAround(o)
 }
 
-// defaultOrder is where OpenCrowbar sorts what says nothing of its order.
-const defaultOrder = 10000
+// The order of what says nothing of it, and of a jig that a barclamp brought.
+const defaultOrder, importedOrder = 10000, 100
 
 func orNull(text string) any {
 	if text == "" {

@@ -61,6 +61,11 @@ func (d *importer) importBarclamp() {
 	if was := d.s.BarclampNamed(b.Name); was != nil {
 		b.ID, b.Stamps = was.ID, was.Stamps
 	} else {
+		for o := range d.s.Barclamps() {
+			if strings.EqualFold(o.Name, b.Name) {
+				d.complain(crowbar.Conflict, "barclamp", "import barclamp %q: there is a barclamp %q, which differs in case alone: take another name", b.Name, o.Name)
+			}
+		}
 		b.ID = d.s.Next()
 	}
 	if parent := d.c.Parent; parent != "" && parent != b.Name {
@@ -78,6 +83,11 @@ func (d *importer) importBarclamp() {
 func (d *importer) importJigs() {
 	for _, j := range d.c.Jigs {
 		was := d.s.JigNamed(j.Name)
+		for o := range d.s.Jigs() {
+			if o.Name != j.Name && strings.EqualFold(o.Name, j.Name) {
+				d.complain(crowbar.Conflict, "jig "+j.Name, "import jig %q: there is a jig %q, which differs in case alone: take another name", j.Name, o.Name)
+			}
+		}
 		switch {
 		case was == nil:
 			j.ID = d.s.Next()

@@ -55,7 +55,7 @@ func (d *draft) propose(nr *crowbar.NodeRole) error {
 		return nil
 	}
 	d.edit(nr.ID, func(nr *crowbar.NodeRole) {
-		nr.State, nr.Status = crowbar.Proposed, ""
+		nr.State, nr.Status, nr.RetryIn = crowbar.Proposed, "", 0
 		if nr.Proposed == nil && nr.Committed != nil {
 			nr.Proposed = maps.Clone(nr.Committed)
 		}

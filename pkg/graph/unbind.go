@@ -47,7 +47,7 @@ func (d *draft) unbind(nr, asked *crowbar.NodeRole) error {
 	d.edit(nr.ID, func(n *crowbar.NodeRole) {
 		n.Removing = true
 		if n.State != crowbar.Transition { // else Finish sends it on to its removal
-			n.State, n.Status, n.Failure = crowbar.Todo, "", ""
+			n.State, n.Status, n.Failure, n.RetryIn = crowbar.Todo, "", "", 0
 		}
 	})
 	d.wake(nr.ID, false)
