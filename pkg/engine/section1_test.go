@@ -50,7 +50,7 @@ func oneRole(name string) string {
 
 var barclampAndJigRules = []rule1{
 	{"1.1 a barclamp's name begins with a letter", func(w *world) (any, error) { return nil, w.doc("barclamp: { name: 9x }") }, nil, crowbar.Invalid, "not a name"},
-	{"1.1 a barclamp's name may have '-' and '.' (50)", func(w *world) (any, error) {
+	{"1.1 a barclamp's name may have '-' and '.' (9)", func(w *world) (any, error) {
 		err := w.doc("barclamp: { name: a-b.c }")
 		return w.View().BarclampNamed("a-b.c").Name, err
 	}, "a-b.c", 0, ""},
@@ -300,7 +300,7 @@ var flagRules = []rule1{
 		err := w.CommitNode(w.t.Context(), p)
 		return w.names(p), err
 	}, "", 0, ""},
-	{"3.1 one that conflicts is left out, and the node says so (48)", func(w *world) (any, error) {
+	{"3.1 one that conflicts is left out, and the node says so (7)", func(w *world) (any, error) {
 		w.load(finders)
 		w.dep1("k")
 		n := w.server("n.a.b", "10.0.0.1")

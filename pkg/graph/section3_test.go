@@ -233,7 +233,7 @@ var cohortRules = []rule3{
 		err := w.unbindIt("db@a")
 		return w.states(), err
 	}, "", ""},
-	{"3.6 else it is refused, and said (8)", lines("db x", "app x < db"), func(w *world) (any, error) {
+	{"3.6 else it is refused, and said (12)", lines("db x", "app x < db"), func(w *world) (any, error) {
 		w.bind("db@a app@n")
 		w.commit()
 		w.run("db@a app@n")
@@ -246,7 +246,7 @@ var cohortRules = []rule3{
 		err := w.unbindIt("early@a")
 		return w.at("early@a").Removing, err
 	}, true, ""},
-	{"3.6 what has run is taken off by a run (7), children first", lines("base implicit", "app x < base"), func(w *world) (any, error) {
+	{"3.6 what has run is taken off by a run (11), children first", lines("base implicit", "app x < base"), func(w *world) (any, error) {
 		w.bind("app@n")
 		w.commit()
 		w.run("base@n app@n")
