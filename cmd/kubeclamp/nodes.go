@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	"maps"
 
 	"github.com/spf13/cobra"
@@ -124,15 +126,17 @@ func (a *app) nodeUpdateCommand() *cobra.Command {
 	return cmd
 }
 
-// nodeBindCommand is OpenCrowbar's wording: nodes bind n1 to etcd.
+// nodeBindCommand is OpenCrowbar's wording: nodes bind n1 to etcd. Where there are several deployments and none is said, it
+// is the node's.
 func (a *app) nodeBindCommand() *cobra.Command {
-	return &cobra.Command{Use: "bind NODE to ROLE...", Short: "Assign roles to a node; what they ask for comes along", Args: cobra.MinimumNArgs(3),
-		RunE: a.with(func(cmd *cobra.Command, c *client.Client, d string, args []string) error {
-			if args[1] != "to" {
-				return usage("say: kubeclamp nodes bind %s to ROLE", args[0])
+	return a.sentence("bind NODE to ROLE...", "Assign roles to a node; what they ask for comes along", crowbar.KindNode,
+		func(cmd *cobra.Command, c *client.Client, node string, roles []string) error {
+			d := a.deployment
+			if one, err := a.theDeployment(cmd, c); err == nil {
+				d = one
 			}
-			return bindAll(cmd, c, d, args[0], args[2:])
-		})}
+			return bindAll(cmd, c, d, node, roles)
+		})
 }
 
 func bindAll(cmd *cobra.Command, c *client.Client, deployment, node string, roles []string) error {
@@ -140,7 +144,7 @@ func bindAll(cmd *cobra.Command, c *client.Client, deployment, node string, role
 		if _, err := c.Bind(cmd.Context(), r, node, deployment); err != nil {
 			return err
 		}
-		cmd.PrintErrf("bound %s to %s in %s (proposed; 'kubeclamp commit' starts it)\n", r, node, deployment)
+		cmd.PrintErrf("bound %s to %s in %s (proposed; 'kubeclamp commit' starts it)\n", r, node, cmp.Or(deployment, "its deployment"))
 	}
 	return nil
 }

@@ -64,6 +64,7 @@ func (a *app) nounCommands() []*cobra.Command {
 		case crowbar.KindBarclamp:
 			cmd.AddCommand(a.importCommand())
 		}
+		a.addGrammar(cmd)
 		cmd.RunE = a.nounList(n).RunE
 		out = append(out, cmd)
 	}
@@ -77,7 +78,7 @@ func (a *app) addShared(cmd *cobra.Command) *cobra.Command {
 			a.addVerbs(cmd, n)
 		}
 	}
-	return cmd
+	return a.addGrammar(cmd)
 }
 
 func (a *app) addVerbs(cmd *cobra.Command, n noun) {

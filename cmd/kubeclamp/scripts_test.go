@@ -106,7 +106,7 @@ func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, f
 		}
 	}
 	const token = "0123456789abcdef"
-	server := api.New(api.Config{Engine: r.engine, Moves: state, Auditing: r.engine, Logs: r, Ask: r.ask, Token: token, Log: slog.New(slog.DiscardHandler)})
+	server := api.New(api.Config{Engine: r.engine, Moves: state, Auditing: r.engine, Logs: r, Ask: r.ask, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)})
 	answer := front(server)
 	r.state, r.settle = state, server.Settle
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

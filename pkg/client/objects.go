@@ -58,3 +58,13 @@ func (c *Client) Join(ctx context.Context, group, node string, member bool) erro
 func (c *Client) Import(ctx context.Context, document, into any) error {
 	return c.do(ctx, http.MethodPost, "/api/v2/barclamps", map[string]any{"value": document}, into)
 }
+
+// Below reads what is listed below an object: deployments/:id/nodes into a slice of nodes, nodes/:id/power into one of words.
+func (c *Client) Below(ctx context.Context, k crowbar.Kind, key, what string, into any) error {
+	return c.do(ctx, http.MethodGet, path(k, key)+"/"+what, nil, into)
+}
+
+// Power does something with the power of a node: one of the words that are listed below it.
+func (c *Client) Power(ctx context.Context, node, action string) error {
+	return c.do(ctx, http.MethodPut, path(crowbar.KindNode, node)+"/power?poweraction="+url.QueryEscape(action), nil, nil)
+}

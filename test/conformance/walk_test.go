@@ -3,10 +3,13 @@
 package conformance
 
 import (
+	"bytes"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -23,59 +26,101 @@ func TestWalk(t *testing.T) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
-	t.Run("grammar", func(t *testing.T) {
-		b, err := os.ReadFile("testdata/walk.crowbar")
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, said := d.on(t), 0
-		for i, line := range strings.Split(string(b), "\n") {
-			if line != "" && line[0] != '#' {
-				said++
-				d.say(i+1, line)
+	for name, say := range map[string]func(d *daemon, line line){"grammar": (*daemon).say, "kubeclamp": (*daemon).typed} {
+		t.Run(name, func(t *testing.T) {
+			lines := script(t)
+			if len(lines) < 30 {
+				t.Errorf("the script has %d commands", len(lines))
 			}
-		}
-		if said < 30 {
-			t.Errorf("the script has %d commands", said)
-		}
-	})
+			for _, l := range lines {
+				say(d.on(t), l)
+			}
+		})
+	}
 }
 
-// say does one line of the grammar, and holds its answer against what the line says of it.
-func (d *daemon) say(number int, line string) {
-	d.t.Helper()
-	code, says := 200, ""
-	if rest, refused := strings.CutPrefix(line, "! "); refused {
-		if _, err := fmt.Sscan(rest, &code); err != nil {
-			d.t.Fatalf("line %d: %v", number, err)
-		}
-		line = rest[4:]
-	}
-	line, says, _ = strings.Cut(line, " ~ ")
-	words, err := split(line)
+// line is one command of the grammar, and what it says of its answer.
+type line struct {
+	number int
+	words  []string
+	code   int    // of the answer
+	says   string // a part of it
+}
+
+func (l line) String() string {
+	return fmt.Sprintf("line %d, %s", l.number, strings.Join(l.words, " "))
+}
+
+func script(t *testing.T) (out []line) {
+	t.Helper()
+	b, err := os.ReadFile("testdata/walk.crowbar")
 	if err != nil {
-		d.t.Fatalf("line %d, %s: %v", number, line, err)
+		t.Fatal(err)
 	}
-	switch words[0] {
+	for i, text := range strings.Split(string(b), "\n") {
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		l := line{number: i + 1, code: http.StatusOK}
+		if rest, refused := strings.CutPrefix(text, "! "); refused {
+			if _, err := fmt.Sscan(rest, &l.code); err != nil {
+				t.Fatalf("line %d: %v", i+1, err)
+			}
+			text = rest[4:]
+		}
+		text, l.says, _ = strings.Cut(text, " ~ ")
+		if l.words, err = split(text); err != nil {
+			t.Fatalf("line %d, %s: %v", i+1, text, err)
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// say does one line as OpenCrowbar's client did, by requests.
+func (d *daemon) say(l line) {
+	d.t.Helper()
+	switch l.words[0] {
 	case "converge":
-		if code := d.converge(words[1]); code != 0 {
-			d.t.Fatalf("line %d: converge ends with %d", number, code)
+		if code := d.converge(l.words[1]); code != 0 {
+			d.t.Fatalf("%s: it ends with %d", l, code)
 		}
 		return
 	case "gone":
-		d.gone(words[1] + "/" + words[2])
+		d.gone(l.words[1] + "/" + l.words[2])
 		return
 	}
-	request, body := d.meant(words)
+	request, body := d.meant(l.words)
 	if request == "" {
-		d.t.Fatalf("line %d: the grammar has no %q", number, line)
+		d.t.Fatalf("%s: the grammar has no such command", l)
 	}
 	var bodies []string
 	if body != "" {
 		bodies = []string{body}
 	}
-	if a := d.ask(request, bodies...); a.code != code || !strings.Contains(a.body, says) {
-		d.t.Fatalf("line %d, %s: %s; want %d with %s", number, line, a, code, says)
+	if a := d.ask(request, bodies...); a.code != l.code || !strings.Contains(a.body, l.says) {
+		d.t.Fatalf("%s: %s; want %d with %s", l, a, l.code, l.says)
+	}
+}
+
+// typed does one line by our own command line.
+func (d *daemon) typed(l line) {
+	d.t.Helper()
+	if l.words[0] == "gone" {
+		d.gone(l.words[1] + "/" + l.words[2])
+		return
+	}
+	cmd := exec.CommandContext(d.t.Context(), filepath.Join(programs, "kubeclamp"), append([]string{"--config", filepath.Join(d.dir, "data", "admin.json"), "-o", "json"}, l.words...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	want := 0
+	if l.code != http.StatusOK {
+		want = 4 // not found, or in conflict with what is there
+	}
+	tight := strings.ReplaceAll(out.String(), `": `, `":`)
+	if got := cmd.ProcessState.ExitCode(); got != want || !strings.Contains(tight, l.says) {
+		d.t.Fatalf("kubeclamp, %s: it ends with %d (%v), want %d with %s\n%s%s", l, got, err, want, l.says, out.String(), errs.String())
 	}
 }
 

@@ -52,7 +52,7 @@ var programs string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "kcc")
-	for out, pkg := range map[string]string{"kubeclampd": "../../cmd/kubeclampd", "testrole": "./testrole"} {
+	for out, pkg := range map[string]string{"kubeclampd": "../../cmd/kubeclampd", "kubeclamp": "../../cmd/kubeclamp", "testrole": "./testrole"} {
 		if err != nil {
 			break
 		}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeclamp/kubeclamp/pkg/client"
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// The verbs of OpenCrowbar's clients that read like a sentence, or list what is below an object.
+
+// addGrammar gives a noun those that it has.
+func (a *app) addGrammar(cmd *cobra.Command) *cobra.Command {
+	switch cmd.Name() {
+	case "nodes":
+		cmd.AddCommand(a.moveCommand(), a.powerCommand(), a.powerActionsCommand(),
+			a.belowCommand(crowbar.KindNode, "noderoles"), a.belowCommand(crowbar.KindNode, "roles"), a.belowCommand(crowbar.KindNode, "hammers"))
+	case "deployments":
+		cmd.AddCommand(a.sentence("bind DEPLOYMENT to ROLE...", "Say that roles are in a deployment, on no node yet", crowbar.KindDeployment, bindRolesTo),
+			a.belowCommand(crowbar.KindDeployment, "nodes"), a.belowCommand(crowbar.KindDeployment, "roles"), a.belowCommand(crowbar.KindDeployment, "noderoles"))
+	case "roles":
+		cmd.AddCommand(a.sentence("bind ROLE to NODE...", "Assign a role to nodes; what it asks for comes along", crowbar.KindRole, a.bindToNodes),
+			a.belowCommand(crowbar.KindRole, "nodes"), a.belowCommand(crowbar.KindRole, "noderoles"))
+	}
+	return cmd
+}
+
+// sentence is a command of the form VERB ONE to OTHERS.
+func (a *app) sentence(use, short string, k crowbar.Kind, do func(cmd *cobra.Command, c *client.Client, one string, others []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: cobra.MinimumNArgs(3), ValidArgsFunction: a.completeNames(k), RunE: func(cmd *cobra.Command, args []string) error {
+		if args[1] != "to" {
+			return usage("say: %s %s", cmd.Parent().CommandPath(), use)
+		}
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		return do(cmd, c, args[0], args[2:])
+	}}
+}
+
+// bindToNodes binds in the deployment that is said, else in that of each node.
+func (a *app) bindToNodes(cmd *cobra.Command, c *client.Client, role string, nodes []string) error {
+	for _, n := range nodes {
+		nr, err := c.Bind(cmd.Context(), role, n, a.deployment)
+		if err != nil {
+			return err
+		}
+		if err := a.print(cmd.OutOrStdout(), nr, "NODE/ROLE\tSTATE", [][]string{{n + "/" + role, nr.State.String()}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func bindRolesTo(cmd *cobra.Command, c *client.Client, deployment string, roles []string) error {
+	for _, r := range roles {
+		if err := c.Create(cmd.Context(), crowbar.KindDeploymentRole, object{"deployment": deployment, "role": r}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) moveCommand() *cobra.Command {
+	return a.sentence("move NODE to DEPLOYMENT", "Put a server, and what is proposed on it, into another deployment", crowbar.KindNode,
+		func(cmd *cobra.Command, c *client.Client, node string, to []string) error {
+			if len(to) != 1 {
+				return usage("say one deployment")
+			}
+			return c.Update(cmd.Context(), crowbar.KindNode, node, object{"deployment": to[0]}, nil)
+		})
+}
+
+func (a *app) powerActionsCommand() *cobra.Command {
+	return &cobra.Command{Use: "poweractions NODE", Short: "What can be done with the power of a server", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindNode),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			var all []string
+			if err := c.Below(cmd.Context(), crowbar.KindNode, args[0], "power", &all); err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, action := range all {
+				rows[i] = []string{action}
+			}
+			return a.print(cmd.OutOrStdout(), all, "ACTION", rows)
+		}}
+}
+
+func (a *app) powerCommand() *cobra.Command {
+	return &cobra.Command{Use: "power NODE ACTION", Short: "Switch the power of a server: reboot it", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeNames(crowbar.KindNode),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return c.Power(cmd.Context(), args[0], args[1])
+		}}
+}
+
+// belowCommand lists the objects of another noun that belong to one of this noun.
+func (a *app) belowCommand(k crowbar.Kind, noun string) *cobra.Command {
+	what := a.nounNamed(noun)
+	return &cobra.Command{Use: noun + " NAME", Short: "List its " + noun, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(k), RunE: func(cmd *cobra.Command, args []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		var all []object
+		if err := c.Below(cmd.Context(), k, args[0], string(what.kind), &all); err != nil {
+			return err
+		}
+		return a.printNouns(cmd, c, what, all, all)
+	}}
+}
+
+func (a *app) nounNamed(name string) noun {
+	for _, n := range append(append([]noun(nil), nouns...), shared...) {
+		if n.name == name {
+			return n
+		}
+	}
+	panic("there is no noun " + strings.ToUpper(name)) // a word of this file
+}
