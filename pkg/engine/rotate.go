@@ -16,11 +16,11 @@ const resealBatch = 100
 
 // SealStatus says which keys seal how many values.
 func (e *Engine) SealStatus() crowbar.SealStatus {
-	counts := SealedBy(e.View(), e.Ring.KeyID)
-	ids := e.Ring.IDs()
-	e.mu.Lock()
+	e.mu.Lock() // asked first: what is counted after the end of the work is what it has left
 	out := crowbar.SealStatus{Source: e.Ring.Source(), Busy: e.resealing, Error: e.resealError}
 	e.mu.Unlock()
+	counts := SealedBy(e.View(), e.Ring.KeyID)
+	ids := e.Ring.IDs()
 	for i, id := range ids {
 		out.Keys = append(out.Keys, crowbar.SealKey{ID: id, Seals: i == 0, Here: true, Values: counts[id]})
 	}
@@ -49,11 +49,11 @@ func (e *Engine) RotateKeys(given bool) (crowbar.SealStatus, error) {
 	}
 	e.mu.Lock()
 	e.resealing = true
-	e.mu.Unlock()
 	select {
 	case e.reseal <- struct{}{}:
 	default: // it is to look again already
 	}
+	e.mu.Unlock()
 	return e.SealStatus(), nil
 }
 
@@ -75,7 +75,7 @@ func (e *Engine) KeepSealed(ctx context.Context) error {
 	for {
 		err := e.resealAll(ctx)
 		e.mu.Lock()
-		e.resealing, e.resealError = false, ""
+		e.resealing, e.resealError = len(e.reseal) > 0, "" // a rotation may have come meanwhile
 		if err != nil && ctx.Err() == nil {
 			e.resealError = err.Error()
 			e.Log.Error("secrets are not all sealed anew; the older keys still open them", "error", err)
