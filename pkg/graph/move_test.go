@@ -42,3 +42,21 @@ func TestPeersOfAMovedNode(t *testing.T) {
 	}
 	w.want(seen, "app@n1 base@n1 ")
 }
+
+// Its parents are seen wherever they are: here the other members of a cluster that stayed in the deployment below.
+func TestPeersOfAClusterLeftBehind(t *testing.T) {
+	w := newWorld(t, role("db cluster"), role("app < db"))
+	w.bind("db@n1 db@n2")
+	w.commit()
+	w.settle()
+	other := &crowbar.Deployment{ID: w.s.Next(), Name: "other"}
+	w.apply([]crowbar.Change{{Put: other}}, nil)
+	w.apply(Bind(w.s, Binding{Role: w.s.RoleNamed("app").ID, Node: w.node("n1"), Deployment: other.ID}))
+	w.want(w.parents("app@n1"), "db@n1 db@n2")
+	w.apply(Unbind(w.s, w.at("db@n1").ID))
+	seen := ""
+	for _, p := range Peers(w.s, w.at("app@n1")) {
+		seen += p.Role + "@" + p.Node + " "
+	}
+	w.want(seen, "app@n1 db@n1 db@n2 ")
+}

@@ -1,13 +1,14 @@
 package graph
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 // Peers is the node-roles that a run may see: of its own role and of every role that it comes after, transitively, in its
-// deployment and those above, and on its own node in any deployment. Of an implicit role, which each node has for itself,
+// deployment and those above; besides, in any deployment, its parents and those on its own node. Of an implicit role, which each node has for itself,
 // that is only the one on its own node, unless it is the run's own role: else each of ten thousand nodes would be told of
 // all others by each role. A role that names its peers sees of those alone. Own role first, then by cohort, then by id.
 func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
@@ -17,6 +18,7 @@ func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 	}
 	var out []crowbar.Peer
 	up := chain(s, nr.Deployment)
+	away := elsewhere(s, nr, up)
 	for _, r := range append([]*crowbar.Role{own}, ancestry(s, own)...) {
 		if own.Peers != nil && !slices.Contains(own.Peers, r.Name) {
 			continue
@@ -36,12 +38,33 @@ func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 				out = append(out, peer(s, r, p, first))
 			}
 		}
-		// A node that was moved has roles of another deployment, which are parents all the same.
-		if here != nil && !slices.ContainsFunc(up, func(d *crowbar.Deployment) bool { return d.ID == here.Deployment }) {
-			out = append(out, peer(s, r, here, firstIn(s, here.Deployment, r.ID)))
+		for _, p := range away[r.ID] {
+			out = append(out, peer(s, r, p, firstIn(s, p.Deployment, r.ID)))
 		}
 	}
 	return out
+}
+
+// elsewhere is the parents of a node-role, and what is on its node, that are of other deployments than its own and those above:
+// a node that was moved has roles of the one where it was before. By role, each by id.
+func elsewhere(s *crowbar.Snapshot, nr *crowbar.NodeRole, up []*crowbar.Deployment) map[crowbar.ID][]*crowbar.NodeRole {
+	away := map[crowbar.ID][]*crowbar.NodeRole{}
+	see := func(p *crowbar.NodeRole) {
+		if p == nil || slices.ContainsFunc(up, func(d *crowbar.Deployment) bool { return d.ID == p.Deployment }) {
+			return
+		}
+		list := away[p.Role]
+		if i, had := slices.BinarySearchFunc(list, p.ID, func(o *crowbar.NodeRole, id crowbar.ID) int { return cmp.Compare(o.ID, id) }); !had {
+			away[p.Role] = slices.Insert(list, i, p)
+		}
+	}
+	for _, l := range nr.Parents {
+		see(s.NodeRole(l.ID))
+	}
+	for p := range s.EachOn(nr.Node) {
+		see(p)
+	}
+	return away
 }
 
 // firstIn is the founder of a role in a deployment.

@@ -168,7 +168,7 @@ func (d *drive) event() {
 	for _, c := range []struct {
 		times int
 		do    func()
-	}{{5, d.bind}, {4, d.commit}, {4, d.set}, {4, d.unbind}, {3, d.retry}, {3, d.alive}, {2, d.rerun}, {2, d.pause}, {2, d.reboot}, {3, d.lull}, {1, d.propose},
+	}{{5, d.bind}, {4, d.commit}, {4, d.set}, {4, d.unbind}, {3, d.retry}, {3, d.alive}, {1, d.available}, {2, d.rerun}, {2, d.pause}, {2, d.reboot}, {3, d.lull}, {1, d.propose},
 		{3, d.cancel}, {1, d.cancelAll}, {1, d.redeploy}, {1, d.create}, {1, d.delete}, {1, d.freeze}, {1, d.move}, {meddle, d.reimport}, {meddle, d.meddle}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
 		for range c.times {
 			all = append(all, c.do)
@@ -290,6 +290,18 @@ func (d *drive) alive() {
 		d.machine(n.Short()).set(!to)
 	}
 	d.ask(fmt.Sprintf("alive %s %v", n.Name, to), func(e *daemon) error { return e.SetAlive(e.ctx, n.ID, to) })
+}
+
+// available is a node that somebody takes out of service for a while, or puts back.
+func (d *drive) available() {
+	if n, ok := pick(d, d.servers()); ok {
+		d.serve(d.daemon(), n.ID, !n.Available)
+	}
+}
+
+func (d *drive) serve(e *daemon, id crowbar.ID, to bool) {
+	_, err := e.UpdateNode(e.ctx, id, func(n *crowbar.Node) error { n.Available = to; return nil })
+	d.told(e, fmt.Sprintf("available %s %v", id, to), err)
 }
 
 // reboot is a link that is gone for a while.
@@ -423,6 +435,9 @@ func (d *drive) rest() {
 		for n := range s.Nodes() {
 			if !n.Alive {
 				d.told(e, "alive "+n.Name, e.SetAlive(e.ctx, n.ID, true))
+			}
+			if !n.Available {
+				d.serve(e, n.ID, true)
 			}
 		}
 		for dep := range s.Deployments() {
