@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -37,7 +38,8 @@ func TestBadInput(t *testing.T) {
 	d := start(t)
 	d.good("POST nodes", `{"name":"n.bad.org","alive":true,"description":"as it was"}`)
 	before := d.good("GET nodes").body
-	slow := make(chan answer, 1)
+	slow, slow2 := make(chan answer, 1), make(chan answer, 1)
+	go func() { slow2 <- d.slowly() }()
 	go func() {
 		slow <- d.raw(d.text(bad{line: "PUT nodes/n.bad.org", head: "Content-Length: 100", body: `{"description":`}), false)
 	}()
@@ -63,6 +65,7 @@ func TestBadInput(t *testing.T) {
 		all.Wait()
 	}
 	bad{code: http.StatusRequestTimeout, says: "too slowly"}.hold(t, "slow body", <-slow)
+	bad{code: http.StatusRequestTimeout, says: "too slowly"}.hold(t, "slow body over HTTP/2", <-slow2)
 	d.idle()
 	if last := d.memory(); last > first+64<<20 {
 		t.Errorf("the daemon had %d MiB after the first round and has %d MiB after eight more", first>>20, last>>20)
@@ -132,6 +135,32 @@ func (d *daemon) raw(text string, ended bool) answer {
 	defer resp.Body.Close()
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // a connection that is closed ends the answer as well
 	return parsed(resp, b)
+}
+
+// slowly sends a body over HTTP/2 that stops after its first bytes.
+func (d *daemon) slowly() answer {
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: d.http.Transport.(*http.Transport).TLSClientConfig.RootCAs}, ForceAttemptHTTP2: true}
+	defer tr.CloseIdleConnections()
+	from, into := io.Pipe()
+	defer into.Close()
+	go func() { _, _ = io.WriteString(into, `{"description":`) }()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(d.t.Context()), http.MethodPut, d.url+"/api/v2/nodes/n.bad.org", from)
+	if err != nil {
+		return answer{body: err.Error()}
+	}
+	req.Header.Set("Authorization", "Bearer "+d.key)
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		return answer{body: err.Error()}
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	a := parsed(resp, b)
+	if resp.ProtoMajor != 2 {
+		a.body = "it was " + resp.Proto + ": " + strings.TrimSpace(a.body)
+		a.v = nil
+	}
+	return a
 }
 
 // idle waits until the daemon's memory does not change any more.
