@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -39,7 +40,8 @@ type conn struct{}
 
 const maxCapture = 16 << 20
 
-// Exec runs a command in a process group of its own, which is killed when the context ends.
+// Exec runs a command in a process group of its own. When the context ends it is killed, and Exec returns when all of it is
+// gone.
 func (conn) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return jig.Exit{}, crowbar.Errorf(crowbar.Invalid, "a command without a name")
@@ -55,7 +57,11 @@ func (conn) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
 	cmd.Env = environ(c.Env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { go makeEnd(cmd.Process.Pid); return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	var ending sync.WaitGroup
+	cmd.Cancel = func() error {
+		ending.Go(func() { makeEnd(cmd.Process.Pid) })
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+	}
 	cmd.WaitDelay = 2 * time.Second
 	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	stdin := &source{Reader: c.Stdin, spoiled: kill}
@@ -65,6 +71,7 @@ func (conn) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	out, errOut := &capture{to: c.Stdout, spoiled: kill}, &capture{to: c.Stderr, spoiled: kill}
 	cmd.Stdout, cmd.Stderr = out, errOut
 	err := cmd.Run()
+	ending.Wait()
 	if ctx.Err() != nil {
 		return jig.Exit{}, fmt.Errorf("%s: %w", c.Argv[0], context.Cause(ctx))
 	}

@@ -49,5 +49,10 @@ func (r *recorder) ended(why, said error) string {
 	if _, after, again := strings.Cut(more, why.Error()); again { // it says what we say
 		return text + after
 	}
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
+		if strings.HasSuffix(more, known.Error()) { // also where it came over a wire
+			return text
+		}
+	}
 	return text + ": " + more
 }

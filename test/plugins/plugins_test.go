@@ -124,7 +124,7 @@ func newWorld(t *testing.T) *world {
 	w.build(t)
 	w.engine = engine.New(engine.Config{Store: storetest.NewMemory(), Owner: "test"})
 	log := slog.New(slog.NewTextHandler(w.log, nil))
-	w.host = plugin.NewHost(plugin.Config{Dir: w.dir, SocketDir: w.sockets, Log: log, StartLimit: 3 * time.Second, StopLimit: time.Second,
+	w.host = plugin.NewHost(plugin.Config{Dir: w.dir, SocketDir: w.sockets, Log: log, StartLimit: 10 * time.Second, StopLimit: time.Second,
 		Limits: plugin.Limits{Memory: memory, Processes: processes}})
 	w.declare(t)
 	w.ann = annealer.New(annealer.Config{Engine: w.engine, Jigs: map[string]jig.Jig{"noop": flood{noop.New()}}, LogDir: t.TempDir(), Log: log,
@@ -238,11 +238,12 @@ func (w *world) again(name string, enough <-chan struct{}) <-chan int {
 					_ = w.engine.Retry(ctx, nr.ID)
 				}
 			case <-enough:
-				for s := range watch {
-					if nr := s.NodeRole(w.nr(name).ID); atRest(nr) {
+				for { // what came to rest before may be told no more
+					if nr := w.nr(name); atRest(nr) {
 						runs <- nr.RunCount
 						return
 					}
+					<-watch
 				}
 			}
 		}

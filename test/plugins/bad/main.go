@@ -77,6 +77,14 @@ var during = map[string]func(context.Context, role.Target) (role.Result, error){
 		fmt.Fprintln(os.Stderr, "I take my time")
 		select {}
 	},
+	"sleeper": func(ctx context.Context, on role.Target) (role.Result, error) {
+		_, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"/bin/sh", "-c", `sleep "$1" & wait`, "sleeper", "3601.5"}})
+		return role.Result{}, err
+	},
+	"deaf-sleeper": func(ctx context.Context, on role.Target) (role.Result, error) {
+		_, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"/bin/sh", "-c", `(trap "" TERM; sleep "$1") >/dev/null 2>&1 & wait`, "sleeper", "3602.5"}})
+		return role.Result{}, err
+	},
 	"panic-in-apply": func(context.Context, role.Target) (role.Result, error) { panic("this cannot be") },
 	"stdout-noise": func(context.Context, role.Target) (role.Result, error) {
 		fmt.Println("1|1|unix|/somewhere|grpc||true") // goes to the SDK
