@@ -84,6 +84,9 @@ func (b bad) hold(t *testing.T, name string, a answer) {
 	if says == "" {
 		says = a.body // net/http's own answers are plain text
 	}
+	if a.code == http.StatusTooManyRequests && b.code == http.StatusUnauthorized {
+		return // so many wrong passwords are answered with the wait that they cost
+	}
 	if a.code != b.code || !strings.Contains(says, b.says) || strings.TrimSpace(says) == "" || len(a.body) > mostSaid {
 		t.Errorf("%s, %.80q: %d, %d bytes, %.300q; want %d with %q", name, b.line, a.code, len(a.body), a.body, b.code, b.says)
 	}
@@ -285,7 +288,7 @@ func badHeaders(d *daemon) []bad {
 
 // badDigests are answers to the challenge that are all wrong in one thing.
 func badDigests(d *daemon) []bad {
-	good := d.signed(d.user, d.pass, "GET", "/api/v2/nodes")
+	good := d.signed("victim", d.developer("victim"), "GET", "/api/v2/nodes") // whoever is locked out by this, it is not who tests
 	host := "-Host: " + strings.TrimPrefix(d.url, "https://") + "\nAuthorization: "
 	field := func(name, value string) string {
 		return regexp.MustCompile(name+`=("[^"]*"|[^,]*)`).ReplaceAllLiteralString(good, name+"="+value)
