@@ -86,11 +86,12 @@ func (l *logs) file(id crowbar.ID, attempt uint64) (*os.File, error) {
 		}
 	}
 	const how = os.O_CREATE | os.O_TRUNC | os.O_WRONLY
-	f, err := os.OpenFile(l.path(id, attempt), how, 0o600)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
+	if attempt > 1 {
+		if f, err := os.OpenFile(l.path(id, attempt), how, 0o600); !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
 	}
-	err = os.Mkdir(l.folder(id), 0o700)
+	err := os.Mkdir(l.folder(id), 0o700)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = os.MkdirAll(l.folder(id), 0o700)
 	}

@@ -8,9 +8,10 @@ import (
 )
 
 // Peers is the node-roles that a run may see: of its own role and of every role that it comes after, transitively, in its
-// deployment and those above; besides, in any deployment, its parents and those on its own node. Of an implicit role, which each node has for itself,
-// that is only the one on its own node, unless it is the run's own role: else each of ten thousand nodes would be told of
-// all others by each role. A role that names its peers sees of those alone. Own role first, then by cohort, then by id.
+// deployment and those above; besides, in any deployment, its parents and those on its own node. Of an implicit role, which
+// each node has for itself, that is only the one on its own node, else each of ten thousand nodes would be told of all others
+// by each role. A role that names its peers sees of those alone, and its own role on all nodes if it names that. Own role
+// first, then by cohort, then by id.
 func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 	own := s.Role(nr.Role)
 	if own == nil || own.Peers != nil && len(own.Peers) == 0 {
@@ -24,7 +25,7 @@ func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 			continue
 		}
 		here := s.NodeRoleOn(nr.Node, r.ID)
-		if r != own && r.Flags.Implicit && !r.Flags.Cluster {
+		if r.Flags.Implicit && !r.Flags.Cluster && (r != own || own.Peers == nil) {
 			if here != nil {
 				out = append(out, peer(s, r, here, firstIn(s, here.Deployment, r.ID)))
 			}

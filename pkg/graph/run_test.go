@@ -408,7 +408,11 @@ func TestPeers(t *testing.T) {
 		return strings.Join(got, " ")
 	}
 	w.want(sees("master@b"), "master@a master@b pki@k8s-phantom+* prep@b proxy@b etcd@a+* etcd@b etcd@c")
-	w.want(sees("proxy@c"), "proxy@a+* proxy@b proxy@c proxy@d prep@c")
+	w.want(sees("proxy@c"), "proxy@c prep@c")
+	proxy := *w.s.RoleNamed("proxy")
+	proxy.Peers = []string{"proxy"}
+	w.s = w.s.Apply(w.s.Rev(), crowbar.Change{Put: &proxy})
+	w.want(sees("proxy@c"), "proxy@a+* proxy@b proxy@c proxy@d")
 	for names, want := range map[string]string{"etcd prep nobody": "prep@b etcd@a+* etcd@b etcd@c", "": ""} {
 		r := *w.s.RoleNamed("master")
 		r.Peers = append([]string{}, strings.Fields(names)...)

@@ -10,7 +10,7 @@ import (
 const masters = 3
 
 // catalog is a barclamp in the shape of the real one: a chain of implicit roles on each node, small cluster roles on three
-// masters, and a worker role that needs both. Like the real ones, the first and the overlay see themselves on all other nodes.
+// masters, and a worker role that needs both and looks at the masters, as k8s-minion does.
 func catalog(roles int) *crowbar.Catalog {
 	c := &crowbar.Catalog{Barclamp: crowbar.Barclamp{Name: "scale", Description: "A fleet that is simulated"},
 		Jigs: []crowbar.Jig{{Name: "noop", Class: "noop", Active: true}}}
@@ -28,13 +28,13 @@ func catalog(roles int) *crowbar.Catalog {
 	}
 	add(crowbar.Role{Name: "config", Flags: service})
 	add(crowbar.Role{Name: "prep", Flags: implicit}, "config")
-	add(crowbar.Role{Name: "proxy", Flags: implicit, Peers: []string{"prep"}}, "prep", "config")
+	add(crowbar.Role{Name: "proxy", Flags: implicit}, "prep", "config")
 	add(crowbar.Role{Name: "store", Flags: cluster, Exclusive: lock("store-membership")}, "prep", "proxy")
 	add(crowbar.Role{Name: "master", Flags: cluster, Exclusive: lock("master-membership")}, "prep", "proxy", "store", "config")
 	before := "proxy"
 	for i := range roles - 4 { // prep, proxy, overlay, worker
 		name := fmt.Sprintf("step%02d", i)
-		add(crowbar.Role{Name: name, Flags: implicit, Peers: []string{}}, "prep", before)
+		add(crowbar.Role{Name: name, Flags: implicit}, "prep", before)
 		before = name
 	}
 	add(crowbar.Role{Name: "overlay", Flags: implicit}, before, "store", "config")
