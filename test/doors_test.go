@@ -42,6 +42,7 @@ var doors = map[string][]string{
 	// loops and doors
 	"pkg/annealer":   {"pkg/graph", "pkg/jig", "pkg/role"},
 	"pkg/nameserver": {"pkg/zone"},
+	"pkg/webhook":    {"pkg/event"}, // tells sinks of events
 	"pkg/api":        {"pkg/engine", "pkg/graph", "pkg/jig", "pkg/zone", "pkg/ui", "pkg/api/openapi", "pkg/event"},
 	"pkg/api/*":      {"pkg/api/openapi"}, // its description, and apitest, which holds exchanges of tests against it
 	"pkg/ui":         {},
@@ -85,7 +86,7 @@ var lodgers = map[string][]string{
 	"github.com/schollz/progressbar":             {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"golang.org/x/term":                          {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"golang.org/x/sys":                           {"jigs/local", "pkg/lab", "pkg/plugin", "pkg/store/embedded", "cmd/kubeclampd", "cmd/kubeclamp"},
-	"github.com/cenkalti/backoff":                {"pkg/plugin", "pkg/annealer", "pkg/store"},
+	"github.com/cenkalti/backoff":                {"pkg/plugin", "pkg/annealer", "pkg/store", "pkg/webhook"},
 	"github.com/coreos/go-systemd":               {"cmd/kubeclampd", "cmd/kubeclamp-node"},
 	"github.com/santhosh-tekuri/jsonschema":      {"pkg/attrib", "pkg/api/apitest"},
 	"github.com/prometheus/client_golang":        {"cmd/kubeclampd"},

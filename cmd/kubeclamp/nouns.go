@@ -40,6 +40,8 @@ var nouns = []noun{
 	{"dnsnameentrys", "dns_name_entries", "Names of addresses", "name rr_type network_allocation_id:network_allocations", reads},
 	{"availablehammers", crowbar.KindAvailableHammer, "Kinds of hammers", "name klass priority", changes},
 	{"hammers", crowbar.KindHammer, "Ways to switch nodes and get at them", "name node_id:nodes username endpoint priority", changes},
+	{"eventsinks", crowbar.KindEventSink, "Who is told of events by requests to their addresses", "endpoint active sent failures dead last_error", changes},
+	{"eventselectors", crowbar.KindEventSelector, "Which events a sink is told of", "id event_sink_id:event_sinks selector", changes},
 	{"users", crowbar.KindUser, "Who may use the API", "username email right is_admin is_locked", changes},
 }
 

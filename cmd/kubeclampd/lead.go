@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
+	"github.com/kubeclamp/kubeclamp/pkg/webhook"
 )
 
-// leader does what one daemon does for all: it takes back the runs of those that are gone, and drops old records of runs.
+// leader does what one daemon does for all: it takes back the runs of those that are gone, drops old records of runs, and tells
+// event sinks what happens.
 type leader struct {
 	st  *state
 	eng *engine.Engine
@@ -18,7 +20,15 @@ type leader struct {
 // lead takes its turn as the leader, and works until ctx ends.
 func lead(ctx context.Context, c *config, st *state, eng *engine.Engine) error {
 	l := &leader{st, eng, c}
-	return st.Lead(ctx, l.run)
+	return st.Lead(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		told := make(chan error, 1)
+		go func() { told <- webhook.New(webhook.Config{Engine: eng, Moves: st, Log: c.log}).Run(ctx) }()
+		err := l.run(ctx)
+		cancel()
+		<-told
+		return err
+	})
 }
 
 // run looks for runs without a daemon whenever daemons have come or gone, and every now and then.

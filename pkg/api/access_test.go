@@ -193,7 +193,7 @@ func TestRights(t *testing.T) {
 		{"admin", token("admin", crowbar.Token{Right: crowbar.RightAdmin}, 0), crowbar.RightAdmin, false},
 	}
 	reads := regexp.MustCompile(`^(GET|HEAD) |/match$|^POST .*/plan$`)
-	admins := regexp.MustCompile(`kubeconfig$|/(users|tokens|audit|state|secrets)(/|$)`)
+	admins := regexp.MustCompile(`kubeconfig$|/(users|tokens|audit|state|secrets|event_sinks|event_selectors)(/|$)`)
 	changesAdmin := regexp.MustCompile(`/api/v2/(barclamps|jigs|roles|attribs)(/|$)`)
 	tried := 0
 	for _, rt := range w.routes() {

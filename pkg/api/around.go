@@ -16,6 +16,7 @@ type Around interface {
 	Edit(ctx context.Context, k crowbar.Kind, id crowbar.ID, edit func(crowbar.Object) error) (crowbar.Object, error)
 	Destroy(ctx context.Context, k crowbar.Kind, id crowbar.ID) error
 	Join(ctx context.Context, group, node crowbar.ID, member bool) error
+	Sinking
 	SetAuthenticator(ctx context.Context, hammer crowbar.ID, text string) error
 }
 
@@ -45,7 +46,7 @@ func told[P crowbar.Object, F any](take func(s *crowbar.Snapshot, o P, f F, p pa
 
 // nouns are those that are told of in the same way.
 func nouns() []noun {
-	return []noun{groupNoun(), networkNoun(), rangeNoun(), routerNoun(), filterNoun(), availableHammerNoun(), hammerNoun()}
+	return []noun{groupNoun(), networkNoun(), rangeNoun(), routerNoun(), filterNoun(), availableHammerNoun(), hammerNoun(), sinkNoun(), selectorNoun()}
 }
 
 func (a *API) routeAround() {
@@ -66,7 +67,7 @@ func (a *API) routeAround() {
 		}
 	}
 	for _, k := range []crowbar.Kind{crowbar.KindGroup, crowbar.KindNetwork, crowbar.KindRange, crowbar.KindRouter, crowbar.KindAllocation,
-		crowbar.KindDNSNameFilter, crowbar.KindAvailableHammer, crowbar.KindHammer} {
+		crowbar.KindDNSNameFilter, crowbar.KindAvailableHammer, crowbar.KindHammer, crowbar.KindEventSink, crowbar.KindEventSelector} {
 		at := "/api/v2/" + string(k)
 		if k != crowbar.KindNetwork && k != crowbar.KindAllocation {
 			a.handle("GET "+at, a.list(k))
@@ -75,6 +76,7 @@ func (a *API) routeAround() {
 		a.handle("GET "+at+"/sample", a.sample(k))
 		a.handle("POST "+at+"/match", a.match(k))
 	}
+	a.handle("GET /api/v2/event_sinks/{id}/event_selectors", a.selectorsOf)
 	a.routeGroups()
 	a.routeNetworks()
 	a.routeNames()

@@ -15,7 +15,7 @@ import (
 )
 
 // aroundRoutes is every way in to what is around nodes, in an order in which all of them go well on a converged world.
-func aroundRoutes() []route {
+func (w *world) aroundRoutes() []route {
 	var out []route
 	add := func(method, pattern, path, body, form string) {
 		out = append(out, route{method + " /api/v2/" + pattern, method + " /api/v2/" + path, body, form})
@@ -87,6 +87,12 @@ func aroundRoutes() []route {
 	std("hammers", "n1%2Fipmi", `{"node":"n1","available_hammer":"ipmi","username":"root","authenticator":"calvin"}`, `[{"op":"replace","path":"/username","value":"ops"}]`)
 	add("DELETE", "hammers/{id}", "hammers/n1%2Fipmi", "", "hammer.empty")
 	add("DELETE", "available_hammers/{id}", "available_hammers/ipmi", "", "available_hammer.empty")
+
+	std("event_sinks", "example.org%2Fhook", `{"endpoint":"https://example.org/hook","secret":"correct horse battery"}`, `[{"op":"replace","path":"/notes","value":"ours"}]`)
+	add("GET", "event_sinks/{id}/event_selectors", "event_sinks/"+w.sink+"/event_selectors", "", "event_selector.list")
+	std("event_selectors", w.selector, `{"event_sink":"https://example.org/hook","selector":{"event":"on_active"}}`, `[{"op":"replace","path":"/selector","value":{"event":"*"}}]`)
+	add("DELETE", "event_selectors/{id}", "event_selectors/"+w.selector, "", "event_selector.empty")
+	add("DELETE", "event_sinks/{id}", "event_sinks/example.org%2Fhook", "", "event_sink.empty")
 
 	std("users", "ann", `{"username":"ann","email":"ann@example.org","password":"correct horse","password_confirmation":"correct horse"}`, `[{"op":"replace","path":"/email","value":"a@example.org"}]`)
 	add("PUT", "users/{id}/reset_password", "users/ann/reset_password", `{"password":"battery staple","password_confirmation":"battery staple"}`, "user.obj")

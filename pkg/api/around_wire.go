@@ -117,6 +117,8 @@ func shapeAround(o crowbar.Object) any {
 		return filterWire{ref(o.ID), o.Name, o.Matcher, o.Priority, o.Service, o.Template, stampsOf(o.Stamps)}
 	case *crowbar.AvailableHammer:
 		return availableHammerWire{ref(o.ID), o.Name, o.Class, o.Priority, stampsOf(o.Stamps)}
+	case *crowbar.EventSelector:
+		return selectorWire{ref(o.ID), ref(o.Sink), o.Selector, stampsOf(o.Stamps)}
 	case *crowbar.Hammer:
 		return hammerWire{ref(o.ID), ref(o.Node), ref(o.Available), o.Priority, o.Name, o.Endpoint, o.Username, actions(o)}
 	}
@@ -161,6 +163,8 @@ func namedAround(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Objec
 		return orNil(s.AvailableHammerNamed(key))
 	case crowbar.KindUser:
 		return orNil(s.UserNamed(key))
+	case crowbar.KindEventSink:
+		return orNil(sinkAt(s, key))
 	case crowbar.KindHammer:
 		n, err := nodeNamed(s, where)
 		if n == nil || err != nil {
@@ -196,6 +200,8 @@ func naturalAround(s *crowbar.Snapshot, o crowbar.Object) string {
 		return o.Name
 	case *crowbar.User:
 		return o.Username
+	case *crowbar.EventSink:
+		return withoutScheme(o.Endpoint)
 	case *crowbar.Hammer:
 		if n := s.Node(o.Node); n != nil {
 			return n.Short() + "/" + o.Name

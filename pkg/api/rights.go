@@ -24,6 +24,7 @@ var adminOnly = []struct {
 	path string
 	read crowbar.Right
 }{
+	{"/api/v2/event_sinks", crowbar.RightAdmin}, {"/api/v2/event_selectors", crowbar.RightAdmin},
 	{"/api/v2/users", crowbar.RightAdmin}, {"/api/v2/tokens", crowbar.RightAdmin}, {"/api/v2/audit", crowbar.RightAdmin},
 	{"/api/v2/barclamps", crowbar.RightViewer}, {"/api/v2/jigs", crowbar.RightViewer}, {"/api/v2/roles", crowbar.RightViewer},
 	{"/api/v2/attribs", crowbar.RightViewer}, {"/api/v2/available_hammers", crowbar.RightViewer}, {"/api/v2/state", crowbar.RightAdmin}, {"/api/v2/secrets", crowbar.RightAdmin},

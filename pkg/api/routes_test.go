@@ -76,7 +76,7 @@ func (w *world) routes() []route {
 		route{"GET /api/v2/digest", "GET /api/v2/digest", "", "text/plain; charset=utf-8"},
 		route{"GET /utils/digest", "GET /utils/digest", "", "text/plain; charset=utf-8"},
 	)
-	all = append(all, slices.Concat(attribRoutes(), aroundRoutes())...)
+	all = append(all, slices.Concat(attribRoutes(), w.aroundRoutes())...)
 	return append(all,
 		route{"GET /api/v2/deployments/{id}/plan", "GET /api/v2/deployments/k8s/plan?rerun=true", "", "deployment.plan"},
 		route{"POST /api/v2/deployments/{id}/plan", "POST /api/v2/deployments/k8s/plan", same, "deployment.plan"},

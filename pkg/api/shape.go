@@ -48,6 +48,9 @@ func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any {
 	if u, ok := o.(*crowbar.User); ok {
 		return userOf(u, own)
 	}
+	if sink, ok := o.(*crowbar.EventSink); ok {
+		return sinkOf(s, sink)
+	}
 	if own {
 		return o
 	}

@@ -30,16 +30,18 @@ const token = "the administrator's token"
 // world is a real engine with the shipped barclamp, on a store in memory, behind HTTPS.
 type world struct {
 	*client.Client
-	t       *testing.T
-	engine  *engine.Engine
-	store   *storetest.Memory
-	api     *api.API
-	url     string
-	http    *http.Client
-	logs    *fakeLogs
-	crowbar bool     // ask as OpenCrowbar's clients do
-	spare   string   // id of a key that seals nothing
-	secret  []string // every value that no answer may show
+	t        *testing.T
+	engine   *engine.Engine
+	store    *storetest.Memory
+	api      *api.API
+	url      string
+	http     *http.Client
+	logs     *fakeLogs
+	crowbar  bool     // ask as OpenCrowbar's clients do
+	sink     string   // id of one who is told of events
+	selector string   // id of what it is told of
+	spare    string   // id of a key that seals nothing
+	secret   []string // every value that no answer may show
 }
 
 func build(t *testing.T) *world {
@@ -114,6 +116,15 @@ func converged(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.drain()
+	sink, err := w.engine.Make(t.Context(), &crowbar.EventSink{Endpoint: "https://example.org/events", Active: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	selector, err := w.engine.Make(t.Context(), &crowbar.EventSelector{Sink: sink.Key(), Selector: crowbar.Data{"event": "on_error"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.sink, w.selector = sink.Key().String(), selector.Key().String()
 	return w
 }
 

@@ -34,6 +34,10 @@ func (e *Engine) ruleOf(k crowbar.Kind) (rule, error) {
 		return rule{check: of(checkAvailableHammer), drop: of(dropAvailableHammer)}, nil
 	case crowbar.KindHammer:
 		return rule{fill: of(fillHammer), check: of(checkHammer), after: from(hammerChanged), drop: of(dropHammer)}, nil
+	case crowbar.KindEventSink:
+		return rule{check: of(checkSink), after: from(sinkChanged), drop: of(dropSink)}, nil
+	case crowbar.KindEventSelector:
+		return rule{check: of(checkSelector)}, nil
 	case crowbar.KindUser:
 		return rule{check: of(checkUser), after: from(e.userChanged)}, nil
 	}
@@ -189,6 +193,10 @@ func identify(o crowbar.Object, id crowbar.ID) {
 		o.ID = id
 	case *crowbar.User:
 		o.ID = id
+	case *crowbar.EventSink:
+		o.ID = id
+	case *crowbar.EventSelector:
+		o.ID = id
 	}
 }
 
@@ -213,6 +221,10 @@ func described(o crowbar.Object) string {
 		return fmt.Sprintf("hammer %q", o.Name)
 	case *crowbar.User:
 		return fmt.Sprintf("user %q", o.Username)
+	case *crowbar.EventSink:
+		return fmt.Sprintf("event sink %q", o.Endpoint)
+	case *crowbar.EventSelector:
+		return "event selector"
 	}
 	return string(o.Kind())
 }

@@ -18,6 +18,8 @@ func Blank(k crowbar.Kind) crowbar.Object {
 	case crowbar.KindNetwork:
 		return &crowbar.Network{Order: network.DefaultOrder, TeamMode: network.DefaultTeamMode, Configure: true,
 			Category: network.DefaultCategory, Group: network.DefaultGroup}
+	case crowbar.KindEventSink:
+		return &crowbar.EventSink{Active: true}
 	case crowbar.KindRouter:
 		return &crowbar.Router{Pref: network.DefaultPref}
 	case crowbar.KindDNSNameFilter:

@@ -101,6 +101,9 @@ func (e *Engine) instead(at, in *crowbar.Snapshot) ([]crowbar.Change, error) {
 	}
 	var changes []crowbar.Change
 	for _, k := range crowbar.Kinds {
+		if k == crowbar.KindAudit || k == crowbar.KindAuditHead {
+			continue // what was done here stays on record, and that somebody imported is the newest of it
+		}
 		for o := range at.All(k) {
 			if in.Get(k, o.Key()) == nil {
 				changes = append(changes, crowbar.Change{Drop: o})

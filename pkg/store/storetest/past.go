@@ -73,3 +73,10 @@ func (m *Memory) Since(ctx context.Context, after crowbar.Rev, each func(crowbar
 	}
 	return ctx.Err()
 }
+
+// Forget forgets the past, as etcd does when it is compacted.
+func (m *Memory) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.past = nil
+}
