@@ -165,6 +165,8 @@ func namedAround(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Objec
 		return orNil(s.UserNamed(key))
 	case crowbar.KindEventSink:
 		return orNil(sinkAt(s, key))
+	case crowbar.KindEventSelector:
+		return orNil(selectorNamed(s, key))
 	case crowbar.KindHammer:
 		n, err := nodeNamed(s, where)
 		if n == nil || err != nil {
@@ -202,6 +204,10 @@ func naturalAround(s *crowbar.Snapshot, o crowbar.Object) string {
 		return o.Username
 	case *crowbar.EventSink:
 		return withoutScheme(o.Endpoint)
+	case *crowbar.EventSelector:
+		if name := selectorName(s, o); selectorNamed(s, name) == o {
+			return name
+		}
 	case *crowbar.Hammer:
 		if n := s.Node(o.Node); n != nil {
 			return n.Short() + "/" + o.Name

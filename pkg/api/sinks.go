@@ -52,6 +52,29 @@ func sinkAt(s *crowbar.Snapshot, key string) *crowbar.EventSink {
 	return nil
 }
 
+// selectorName is its sink and its event, such as "example.org/hook#on_error".
+func selectorName(s *crowbar.Snapshot, o *crowbar.EventSelector) string {
+	sink := s.EventSink(o.Sink)
+	if sink == nil {
+		return o.ID.String()
+	}
+	return withoutScheme(sink.Endpoint) + "#" + text(o.Selector["event"])
+}
+
+// selectorNamed is the one selector of that name; nil where there are several, which only their ids tell apart.
+func selectorNamed(s *crowbar.Snapshot, name string) (found *crowbar.EventSelector) {
+	for o := range s.EventSelectors() {
+		if selectorName(s, o) != name {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = o
+	}
+	return found
+}
+
 func withoutScheme(endpoint string) string {
 	_, rest, _ := strings.Cut(endpoint, "://")
 	return rest
