@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -47,7 +48,7 @@ func TestFailpoints(t *testing.T) {
 	work := make(chan string)
 	results := make(chan result)
 	var all sync.WaitGroup
-	for i := range 2 {
+	for i := range 2 * runtime.GOMAXPROCS(0) { // each waits more than it computes
 		all.Go(func() {
 			w := newWorld(t, b, uint64(i))
 			for point := range work {

@@ -115,7 +115,26 @@ func (d *drive) found() {
 	for range 3 + d.rng.IntN(10) {
 		d.bind()
 	}
+	if d.rng.IntN(2) == 0 {
+		d.cluster()
+	}
 	d.commit()
+}
+
+// cluster binds a role that is one to every node, so that its members can stand in for each other, and what needs it.
+func (d *drive) cluster() {
+	roles := slices.Collect(d.mem.View().Roles())
+	r, ok := pick(d, slices.DeleteFunc(slices.Clone(roles), func(r *crowbar.Role) bool { return !r.Flags.Cluster }))
+	if !ok {
+		return
+	}
+	for _, n := range d.servers() {
+		d.bindTo(n, r)
+	}
+	needs, ok := pick(d, slices.DeleteFunc(roles, func(o *crowbar.Role) bool { return !slices.Contains(o.Requires, r.Name) }))
+	if n, has := pick(d, d.servers()); ok && has {
+		d.bindTo(n, needs)
+	}
 }
 
 // ask asks the daemon that works for something; who insists asks again until there is an answer.
@@ -192,10 +211,12 @@ func (d *drive) create() {
 
 func (d *drive) bind() {
 	n, ok := pick(d, d.servers())
-	r, _ := pick(d, slices.Collect(d.mem.View().Roles()))
-	if !ok {
-		return
+	if r, _ := pick(d, slices.Collect(d.mem.View().Roles())); ok {
+		d.bindTo(n, r)
 	}
+}
+
+func (d *drive) bindTo(n *crowbar.Node, r *crowbar.Role) {
 	at := r.Name + "@" + n.Short()
 	dep := d.mem.View().Deployment(n.Deployment)
 	if r.Flags.Service {
@@ -232,7 +253,13 @@ func (d *drive) learn(before *crowbar.Snapshot, asked string, yes bool) {
 }
 
 func (d *drive) unbind() {
-	nr, ok := pick(d, slices.Collect(d.mem.View().NodeRoles()))
+	from := slices.Collect(d.mem.View().NodeRoles())
+	if members := slices.DeleteFunc(slices.Clone(from), func(nr *crowbar.NodeRole) bool { // most that another one needs may not go; these may
+		return nr.State != crowbar.Active || !d.mem.View().Role(nr.Role).Flags.Cluster || len(d.mem.View().NodeRolesOf(nr.Deployment, nr.Role)) < 2
+	}); len(members) > 0 && d.rng.IntN(2) == 0 {
+		from = members
+	}
+	nr, ok := pick(d, from)
 	if !ok {
 		return
 	}

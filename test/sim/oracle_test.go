@@ -44,7 +44,7 @@ func (w *world) current(s *crowbar.Snapshot) {
 	for nr := range s.NodeRoles() {
 		waits := slices.ContainsFunc(nr.Parents, func(l crowbar.Link) bool {
 			p := s.NodeRole(l.ID)
-			return p.Settled() && p.State != crowbar.Active
+			return p.State != crowbar.Active && (p.State != crowbar.Proposed || p.RunCount > 0)
 		})
 		if nr.State == crowbar.Active && !waits {
 			w.made(s, nr)
