@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,10 +18,10 @@ func (a *app) addGrammar(cmd *cobra.Command) *cobra.Command {
 	switch cmd.Name() {
 	case "nodes":
 		cmd.AddCommand(a.moveCommand(), a.powerCommand(), a.powerActionsCommand(),
-			a.belowCommand(crowbar.KindNode, "noderoles"), a.belowCommand(crowbar.KindNode, "roles"), a.belowCommand(crowbar.KindNode, "hammers"))
+			a.addressesCommand(), a.belowCommand(crowbar.KindNode, "noderoles"), a.belowCommand(crowbar.KindNode, "roles"), a.belowCommand(crowbar.KindNode, "hammers"))
 	case "deployments":
 		cmd.AddCommand(a.sentence("bind DEPLOYMENT to ROLE...", "Say that roles are in a deployment, on no node yet", crowbar.KindDeployment, bindRolesTo),
-			a.belowCommand(crowbar.KindDeployment, "nodes"), a.belowCommand(crowbar.KindDeployment, "roles"), a.belowCommand(crowbar.KindDeployment, "noderoles"))
+			a.inventoryCommand(), a.belowCommand(crowbar.KindDeployment, "nodes"), a.belowCommand(crowbar.KindDeployment, "roles"), a.belowCommand(crowbar.KindDeployment, "noderoles"))
 	case "roles":
 		cmd.AddCommand(a.sentence("bind ROLE to NODE...", "Assign a role to nodes; what it asks for comes along", crowbar.KindRole, a.bindToNodes),
 			a.belowCommand(crowbar.KindRole, "nodes"), a.belowCommand(crowbar.KindRole, "noderoles"))
@@ -101,6 +103,55 @@ func (a *app) powerCommand() *cobra.Command {
 				return err
 			}
 			return c.Power(cmd.Context(), args[0], args[1])
+		}}
+}
+
+// addressesCommand is OpenCrowbar's: nodes addresses n1 on admin.
+func (a *app) addressesCommand() *cobra.Command {
+	return &cobra.Command{Use: "addresses NODE [on NETWORK]", Short: "Addresses of a server, in all networks or in one", Args: cobra.RangeArgs(1, 3), ValidArgsFunction: a.completeNames(crowbar.KindNode),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 || len(args) == 3 && args[1] != "on" {
+				return usage("say: kubeclamp nodes addresses %s on NETWORK", args[0])
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			var all []object
+			if err := c.Below(cmd.Context(), crowbar.KindNode, args[0], "addresses", &all); err != nil {
+				return err
+			}
+			if len(args) == 3 {
+				all = slices.DeleteFunc(all, func(o object) bool { return o["network"] != args[2] })
+			}
+			rows := make([][]string, len(all))
+			for i, o := range all {
+				var in []string
+				list, _ := o["addresses"].([]any)
+				for _, address := range list {
+					in = append(in, str(address))
+				}
+				rows[i] = []string{str(o["network"]), str(o["category"]), strings.Join(in, " ")}
+			}
+			return a.print(cmd.OutOrStdout(), all, "NETWORK\tCATEGORY\tADDRESSES", rows)
+		}}
+}
+
+// inventoryCommand prints what Ansible reads; that is JSON in any case.
+func (a *app) inventoryCommand() *cobra.Command {
+	return &cobra.Command{Use: "inventory DEPLOYMENT", Short: "Ansible's inventory of a deployment, as JSON", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindDeployment),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			var all object
+			if err := c.Inventory(cmd.Context(), args[0], &all); err != nil {
+				return err
+			}
+			out := json.NewEncoder(cmd.OutOrStdout())
+			out.SetIndent("", "  ")
+			return out.Encode(all)
 		}}
 }
 

@@ -68,3 +68,8 @@ func (c *Client) Below(ctx context.Context, k crowbar.Kind, key, what string, in
 func (c *Client) Power(ctx context.Context, node, action string) error {
 	return c.do(ctx, http.MethodPut, path(crowbar.KindNode, node)+"/power?poweraction="+url.QueryEscape(action), nil, nil)
 }
+
+// Inventory reads Ansible's inventory of a deployment.
+func (c *Client) Inventory(ctx context.Context, deployment string, into any) error {
+	return c.do(ctx, http.MethodGet, "/api/status/inventory/"+url.PathEscape(deployment), nil, into)
+}
