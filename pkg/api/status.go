@@ -146,34 +146,61 @@ func (a *API) inventory(r *http.Request) (form, any, error) {
 		if only != "" && d.Name != only && d.ID.String() != only {
 			continue
 		}
-		hosts, children, roles := []string{}, []string{}, []string{}
+		out[d.Name] = inventoryOf(s, d)
 		for n := range s.Nodes() {
-			if n.Deployment == d.ID && !n.Admin && !n.System {
-				hosts = append(hosts, n.Name)
+			if isHost(n, d) {
 				vars[n.Name] = hostVars(s, n)
 			}
 		}
-		for c := range s.Deployments() {
-			if c.Parent == d.ID && c.ID != d.ID {
-				children = append(children, c.Name)
+	}
+	for g := range s.Groups() {
+		members := []string{}
+		for n := range s.Nodes() {
+			if vars[n.Name] != nil && slices.Contains(n.Groups, g.ID) {
+				members = append(members, n.Name)
 			}
 		}
-		for role := range s.Roles() {
-			if s.DeploymentRoleOf(d.ID, role.ID) != nil {
-				roles = append(roles, role.Name)
-			}
-		}
-		slices.Sort(roles)
-		g := map[string]any{"hosts": hosts, "vars": map[string]any{"networks": []string{}, "roles": roles}}
-		if len(children) > 0 {
-			g["children"] = children
-		}
-		out[d.Name] = g
+		out[g.Category+"_"+g.Name] = members
 	}
 	if host != "none" {
 		out["_meta"] = map[string]any{"hostvars": vars}
 	}
 	return "inventory", out, nil
+}
+
+func isHost(n *crowbar.Node, d *crowbar.Deployment) bool {
+	return n.Deployment == d.ID && !n.Admin && !n.System
+}
+
+// inventoryOf is a deployment as a group of Ansible's.
+func inventoryOf(s *crowbar.Snapshot, d *crowbar.Deployment) map[string]any {
+	hosts, children, roles, networks := []string{}, []string{}, []string{}, []string{}
+	for n := range s.Nodes() {
+		if isHost(n, d) {
+			hosts = append(hosts, n.Name)
+		}
+	}
+	for c := range s.Deployments() {
+		if c.Parent == d.ID && c.ID != d.ID {
+			children = append(children, c.Name)
+		}
+	}
+	for role := range s.Roles() {
+		if s.DeploymentRoleOf(d.ID, role.ID) != nil {
+			roles = append(roles, role.Name)
+		}
+	}
+	for n := range s.Networks() {
+		if n.Deployment == d.ID {
+			networks = append(networks, n.Name)
+		}
+	}
+	slices.Sort(roles)
+	g := map[string]any{"hosts": hosts, "vars": map[string]any{"networks": networks, "roles": roles}}
+	if len(children) > 0 {
+		g["children"] = children
+	}
+	return g
 }
 
 func hostVars(s *crowbar.Snapshot, n *crowbar.Node) map[string]any {
@@ -187,6 +214,11 @@ func hostVars(s *crowbar.Snapshot, n *crowbar.Node) map[string]any {
 	}
 	if n.SSH.User != "" {
 		v["ansible_user"] = n.SSH.User
+	}
+	for _, a := range s.AllocationsOf(n.ID) {
+		if net, r := s.Network(a.Network), s.Range(a.Range); net != nil && r != nil {
+			v["network."+net.Name+"."+r.Name] = a.IP().String()
+		}
 	}
 	return v
 }

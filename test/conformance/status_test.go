@@ -85,6 +85,18 @@ func fact74(d *daemon) {
 	flat := d.good("GET /api/status/inventory?hostvar=" + n).obj()
 	d.is(flat, map[string]any{"alive": true, "available": false, "cpu_count": -1, "memory": 1})
 	d.want(404, "", "GET /api/status/inventory?hostvar=nosuch74")
+	d.deployment("f74")
+	d.network("net74", `"deployment":"f74","ranges":[{"name":"host","first":"10.74.0.10/24","last":"10.74.0.20/24"}]`)
+	d.good("POST groups", `{"name":"g74","category":"rack"}`)
+	d.t.Cleanup(func() { d.good("DELETE groups/g74") })
+	d.good("POST groups/g74/nodes/" + n)
+	nr := d.bind("network-net74", n, "f74")
+	m = d.good("GET /api/status/inventory").obj()
+	d.is(m, map[string]any{"rack_g74": []string{n}})
+	d.is(m["f74"].(map[string]any)["vars"].(map[string]any), map[string]any{"networks": []string{"net74"}, "roles": []string{"network-net74", "network-server"}})
+	d.is(d.good("GET /api/status/inventory?hostvar="+n).obj(), map[string]any{"network.net74.host": "10.74.0.10"})
+	d.good("DELETE node_roles/" + id(nr))
+	d.gone("node_roles/" + id(nr))
 }
 
 // fact75 sends what the Go clients send for `nodes bind N to R` and `deployments set D attrib A to {"value": X}`.
