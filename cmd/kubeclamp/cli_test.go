@@ -171,6 +171,10 @@ x n1/etcd: apt lock held by pid 812`
 }
 
 func TestResting(t *testing.T) {
+	later := statusOf(crowbar.Error, crowbar.Blocked)
+	later.NodeRoles[0].RetryAt = time.Now().Add(time.Hour)
+	halted := later
+	halted.Paused = true
 	for _, c := range []struct {
 		name string
 		s    crowbar.Status
@@ -180,6 +184,8 @@ func TestResting(t *testing.T) {
 		{"one runs", statusOf(crowbar.Active, crowbar.Transition), false},
 		{"one is about to start", statusOf(crowbar.Active, crowbar.Todo), false},
 		{"an error holds its node", statusOf(crowbar.Error, crowbar.Todo), true},
+		{"an error that is tried again", later, false},
+		{"an error that would be tried again, were the deployment not paused", halted, true},
 		{"blocked for good", statusOf(crowbar.Error, crowbar.Blocked), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -104,6 +104,9 @@ func details(s crowbar.Status, width int) []string {
 			lines = append(lines, fmt.Sprintf("> %s/%s %s: %s", nr.Node, nr.Role, took, nr.Status))
 		case crowbar.Error:
 			line, _, _ := strings.Cut(nr.Failure, "\n")
+			if !nr.RetryAt.IsZero() {
+				line += " (tried again at " + nr.RetryAt.Local().Format(time.TimeOnly) + ")"
+			}
 			lines = append(lines, fmt.Sprintf("x %s/%s: %s", nr.Node, nr.Role, line))
 		case crowbar.Blocked, crowbar.Todo:
 			whys[nr.Why]++

@@ -11,10 +11,6 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/graph"
 )
 
-// reasons is how many node-roles of one revision are told with the reason why they wait: to find it takes a walk through
-// all that a node-role waits for, and there may be ten thousand of them.
-const reasons = 256
-
 // kinds is what there are events of, in the order in which they are told; the rest changes without telling.
 var kinds = []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindJig, crowbar.KindRole, crowbar.KindAttrib, crowbar.KindDeployment, crowbar.KindNode,
 	crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun, crowbar.KindGroup, crowbar.KindAvailableHammer, crowbar.KindHammer, crowbar.KindNetwork,
@@ -25,7 +21,7 @@ var secretive = []crowbar.Kind{crowbar.KindUser, crowbar.KindToken, crowbar.Kind
 
 // Of is everything that happened in one revision, in a fixed order: any two daemons tell the same.
 func Of(m crowbar.Moved) []crowbar.Event {
-	t := teller{was: m.Was, now: m.Now, left: reasons}
+	t := teller{was: m.Was, now: m.Now, reasons: graph.ReasonsIn(m.Now)}
 	if m.Lost {
 		t.tell("events.lost", nil, nil, crowbar.Data{"after": m.Was.Rev(), "advice": "what happened in between is not known any more: read the lists anew"})
 	}
@@ -39,7 +35,7 @@ func Of(m crowbar.Moved) []crowbar.Event {
 
 type teller struct {
 	was, now *crowbar.Snapshot
-	left     int // reasons that may still be looked for
+	reasons  *graph.Reasons // what it finds for one helps with the next, and there may be ten thousand
 	out      []crowbar.Event
 }
 
@@ -124,9 +120,11 @@ func (t *teller) nodeRole(was, now crowbar.Object) {
 	if n.Run != 0 {
 		data["run_id"] = n.Run
 	}
-	if t.left > 0 && n.State != crowbar.Active {
-		t.left--
-		data["why"] = graph.Why(t.now, n.ID)
+	if n.State != crowbar.Active {
+		data["why"] = t.reasons.Why(n.ID)
+	}
+	if at, is := n.RetryAt(); is {
+		data["retry_at"] = at
 	}
 	t.tell("node_role."+n.State.String(), n, t.now, data)
 }

@@ -168,3 +168,29 @@ func BenchmarkFinish(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkReasons is why everything of a deployment waits, when nothing has run yet, a tenth of the nodes is dark and a master
+// failed.
+func BenchmarkReasons(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprintf("nodes=%d", n), func(b *testing.B) {
+			f := fleetOf(b, n)
+			i := 0
+			for node := range f.s.Nodes() {
+				if i++; i%10 == 0 {
+					f.add(graph.Alive(f.s, node.ID, false))
+				}
+			}
+			first := graph.Runnable(f.s)[0]
+			f.add(graph.Begin(f.s, first.ID, "bench"))
+			f.add(graph.Finish(f.s, first.ID, first.Attempt+1, crowbar.Outcome{Failure: "disk full"}))
+			b.ReportAllocs()
+			for b.Loop() {
+				all := graph.ReasonsIn(f.s).Deployment(f.dep)
+				if all.Total == 0 || len(all.Causes) < n/10 {
+					b.Fatalf("%d causes of %d", len(all.Causes), all.Total)
+				}
+			}
+		})
+	}
+}
