@@ -12,6 +12,7 @@ import (
 
 // Around makes, changes and drops what is around nodes: groups, networks, names, hammers.
 type Around interface {
+	CreateNodeIn(ctx context.Context, n crowbar.Node, network crowbar.ID, address string) (*crowbar.Node, error)
 	Make(ctx context.Context, o crowbar.Object, with ...crowbar.Object) (crowbar.Object, error)
 	Edit(ctx context.Context, k crowbar.Kind, id crowbar.ID, edit func(crowbar.Object) error) (crowbar.Object, error)
 	Destroy(ctx context.Context, k crowbar.Kind, id crowbar.ID) error

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -53,6 +54,9 @@ func (w *world) aroundRoutes() []route {
 	add("GET", "networks/{id}/auto_ranges/{node}", "networks/data/auto_ranges/n1", "", "network_range.list")
 	add("GET", "networks/{id}/network_allocations", "networks/data/network_allocations", "", "network_allocation.list")
 	add("GET", "network_ranges/{id}/network_allocations", "network_ranges/data%2Fhost/network_allocations", "", "network_allocation.list")
+	add("POST", "nodes", "nodes", `{"name":"n6.example.org","ip":"10.1.0.60/24","mac":"00:11:22:33:44:55","address":"10.0.0.6","deployment":"k8s"}`, "node.obj")
+	add("PUT", "nodes/{id}/node_roles/{role}", "nodes/n6/node_roles/network-data", `{"data":{}}`, "node_role.obj")
+	add("GET", "deployments/{id}/graph", "deployments/k8s/graph", "", "deployment.array")
 	add("GET", "nodes/{id}/addresses", "nodes/n1/addresses", "", "addresses.array")
 	add("GET", "deployments/{id}/networks", "deployments/k8s/networks", "", "network.list")
 	for _, k := range []string{"networks", "network_ranges", "network_allocations", "hammers"} {
@@ -77,6 +81,7 @@ func (w *world) aroundRoutes() []route {
 	add("POST", "dns_name_entries/match", "dns_name_entries/match", `{"rr_type":"A"}`, "dns_name_entry.list")
 	add("GET", "dns_name_entries/{id}", "dns_name_entries/n1.example.org", "", "dns_name_entry.obj")
 	add("DELETE", "dns_name_filters/{id}", "dns_name_filters/all", "", "dns_name_filter.empty")
+	add("DELETE", "nodes/{id}", "nodes/n6", "", "node.empty")
 	for _, ip := range []string{"10.1.0.10", "10.1.0.11", "10.1.0.50"} {
 		add("DELETE", "network_allocations/{id}", "network_allocations/"+ip, "", "network_allocation.empty")
 	}
@@ -295,6 +300,48 @@ func TestAddressesOnTheWire(t *testing.T) {
 	w.json("GET /api/v2/network_allocations?node=n2", "", &list)
 	if len(list) != 0 {
 		t.Errorf("of n2: %v", list)
+	}
+}
+
+// TestANodeThatArrives says by its address in which network it is, as OpenCrowbar's discovery does.
+func TestANodeThatArrives(t *testing.T) {
+	w := converged(t)
+	w.crowbar = true
+	var o map[string]any
+	w.json("POST /api/v2/networks", `{"name":"foo2","conduit":"1g0","ranges":[{"name":"host","first":"10.10.13.100/24","last":"10.10.13.120/24"}]}`, &o)
+	w.json("POST /api/v2/nodes", `{"name":"new.example.org","ip":"10.10.13.110/24","mac":"00:11:22:33:44:55"}`, &o)
+	var plain []string
+	w.json("GET /api/v2/networks/foo2/allocations?node=new.example.org", "", &plain)
+	if !slices.Equal(plain, []string{"10.10.13.110/24"}) {
+		t.Errorf("addresses: %v", plain)
+	}
+	w.json("GET /api/v2/nodes/new/node_roles/network-foo2", "", &o)
+	n := w.engine.View().NodeNamed("new.example.org")
+	if n.Address != "10.10.13.110" || fmt.Sprint(n.Hint) != "map[admin_macs:[00:11:22:33:44:55] foo2-v4addr:10.10.13.110/24]" {
+		t.Errorf("%s, hints %v", n.Address, n.Hint)
+	}
+	w.json("POST /api/v2/nodes", `{"name":"far.example.org","ip":"172.16.0.1/24"}`, &o)
+	w.json("GET /api/v2/nodes/far/node_roles", "", &[]any{})
+	// It is let do no more than a milestone, and all again.
+	w.json("PUT /api/v2/nodes/new", `{"target_role_id":"network-foo2"}`, &o)
+	if o["target_role_id"] == nil {
+		t.Errorf("target: %v", o)
+	}
+	w.json("PATCH /api/v2/nodes/new", `[{"op":"replace","path":"/target_role_id","value":null}]`, &o)
+	if o["target_role_id"] != nil {
+		t.Errorf("no target: %v", o)
+	}
+	if a := w.admin("PUT /api/v2/nodes/new", `{"target_role_id":"etcd"}`); a.code != 409 {
+		t.Errorf("a target that is not bound: %d %s", a.code, a.text)
+	}
+	var graph []map[string]any
+	w.json("GET /api/v2/deployments/k8s/graph", "", &graph)
+	names := map[string][]any{}
+	for _, v := range graph {
+		names[fmt.Sprint(v["name"])] = v["adjacencies"].([]any)
+	}
+	if len(names["n1: etcd"]) == 0 {
+		t.Errorf("nothing comes after etcd: %v", names)
 	}
 }
 

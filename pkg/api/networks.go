@@ -195,6 +195,8 @@ func (a *API) routeNetworks() {
 		a.handle("GET /api/v2/nodes/{id}/"+string(k), a.of(crowbar.KindNode, k))
 	}
 	a.handle("GET /api/v2/nodes/{id}/addresses", a.addresses)
+	a.handle("PUT /api/v2/nodes/{id}/node_roles/{role}", a.putNodeRoleOn)
+	a.handle("GET /api/v2/deployments/{id}/graph", a.graphOf)
 	a.handle("GET /api/v2/deployments/{id}/networks", a.of(crowbar.KindDeployment, crowbar.KindNetwork))
 }
 

@@ -26,6 +26,9 @@ type nodeForm struct {
 	SSH          map[string]any `json:"ssh"` // its keys one by one as well
 	Deployment   *string        `json:"deployment"`
 	DeploymentID *string        `json:"deployment_id"`
+	Target       *string        `json:"target_role"`
+	TargetID     *string        `json:"target_role_id"`
+	MAC          *string        `json:"mac"` // with ip alone: the address of its first interface
 }
 
 // nodeKeys are the keys of a node that may be changed.
@@ -66,7 +69,27 @@ func (f nodeForm) onto(s *crowbar.Snapshot, n *crowbar.Node) error {
 		}
 		n.Deployment = d.Key()
 	}
-	return nil
+	return refer(s, crowbar.KindRole, &n.Target, f.TargetID, f.Target)
+}
+
+// arrive makes a node; one that says its address with its prefix length is in the network that has such a range, else in the
+// network "unmanaged", if there is one.
+func (a *API) arrive(ctx context.Context, n crowbar.Node, f nodeForm) (*crowbar.Node, error) {
+	if f.IP == nil {
+		return a.Engine.CreateNode(ctx, n)
+	}
+	if f.MAC != nil {
+		n.Hint = crowbar.Data{"admin_macs": []any{*f.MAC}}
+	}
+	s := a.Engine.View()
+	in := networkAt(s, *f.IP, "")
+	if in == nil {
+		in = s.NetworkNamed("unmanaged")
+	}
+	if in == nil {
+		return a.Engine.CreateNode(ctx, n)
+	}
+	return a.Engine.CreateNodeIn(ctx, n, in.ID, *f.IP)
 }
 
 func set[T any](to *T, from *T) {
@@ -100,7 +123,7 @@ func (a *API) createNode(r *http.Request) (form, any, error) {
 	if err := f.onto(a.Engine.View(), &n); err != nil {
 		return "", nil, err
 	}
-	made, err := a.Engine.CreateNode(r.Context(), n)
+	made, err := a.arrive(r.Context(), n, f)
 	if err != nil {
 		return "", nil, err
 	}
@@ -114,7 +137,15 @@ func (a *API) nodeEditor() editor {
 			return err
 		}
 		s := a.Engine.View()
-		_, err := a.Engine.UpdateNode(ctx, id, func(n *crowbar.Node) error { return f.onto(s, n) })
+		_, err := a.Engine.UpdateNode(ctx, id, func(n *crowbar.Node) error {
+			if cleared(p, "target_role_id") {
+				n.Target = 0
+			}
+			if cleared(p, "description") {
+				n.Description = ""
+			}
+			return f.onto(s, n)
+		})
 		return err
 	}}
 }

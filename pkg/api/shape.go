@@ -70,7 +70,7 @@ func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any {
 	case *crowbar.Attrib:
 		return attribOf(o)
 	case *crowbar.Node:
-		return nodeWire{ref(o.ID), o.Name, orNull(o.Description), o.Admin, o.System, 0, ref(o.Deployment), o.Allocated, o.Alive, o.Available,
+		return nodeWire{ref(o.ID), o.Name, orNull(o.Description), o.Admin, o.System, ref(o.Target), ref(o.Deployment), o.Allocated, o.Alive, o.Available,
 			cmp.Or(o.BootEnv, "local"), nonNil(o.Quirks), stampsOf(o.Stamps)}
 	case *crowbar.Deployment:
 		return deploymentWire{ref(o.ID), deploymentStates[deploymentState(s, o)], o.Name, orNull(o.Description), o.System, ref(o.Parent), stampsOf(o.Stamps)}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"maps"
 	"net/netip"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -75,6 +76,16 @@ func hint(at *crowbar.Node, n *crowbar.Network, v4 bool) netip.Addr {
 	v, _ := crowbar.Dig(at.Hint, hintMap(n.Name, v4))
 	text, _ := v.(string)
 	return bare(text)
+}
+
+// Wished is a node's hints with the wish for an address in a network.
+func Wished(hints crowbar.Data, n *crowbar.Network, address string) crowbar.Data {
+	out := maps.Clone(hints)
+	if out == nil {
+		out = crowbar.Data{}
+	}
+	out[hintMap(n.Name, bare(address).Is4())] = address
+	return out
 }
 
 func hintMap(network string, v4 bool) string {
