@@ -235,7 +235,14 @@ func (a *API) handle(pattern string, h handler) {
 		f, v, err := h(r)
 		if err == nil {
 			a.about(w, v)
-			v, err = only(r, a.shaped(r, v))
+			if list, ok := v.([]crowbar.Object); ok && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+				v, err = a.paged(w, r, list)
+			} else {
+				v = a.shaped(r, v)
+			}
+		}
+		if err == nil {
+			v, err = only(r, v)
 		}
 		if err != nil {
 			a.fail(w, r, err)

@@ -240,7 +240,8 @@ func (s *spec) queries(op map[string]any, r *http.Request) error {
 		return nil
 	}
 	for name := range r.URL.Query() {
-		if !known[name] && name != "x" { // x stands for one that nobody knows
+		name, _, _ = strings.Cut(name, "[") // filter[name]
+		if !known[name] && name != "x" {    // x stands for one that nobody knows
 			return fmt.Errorf("the query has %q, which the description does not know", name)
 		}
 	}

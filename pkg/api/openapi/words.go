@@ -58,6 +58,9 @@ func (d *Document) noun(plural string, n noun) error {
 				query = append(query, map[string]any{"name": name, "in": "query", "schema": map[string]any{"type": "boolean"}, "description": q.About})
 			}
 		}
+		if word == "list" {
+			query = append(query, paging()...)
+		}
 		op["parameters"] = query
 		if err := d.operation(path+s.below, s.method, op); err != nil {
 			return err
@@ -65,12 +68,17 @@ func (d *Document) noun(plural string, n noun) error {
 	}
 	for _, below := range strings.Fields(n.Within) {
 		one := strings.TrimSuffix(below, "s")
-		op := map[string]any{"summary": fmt.Sprintf("The %s of one of the %s", below, plural), "answer": one + ".list", "of": "list of =" + one}
+		op := map[string]any{"summary": fmt.Sprintf("The %s of one of the %s", below, plural), "answer": one + ".list", "of": "list of =" + one, "parameters": paging()}
 		if err := d.operation(path+"/{id}/"+below, "get", op); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// paging is what a list may be asked for.
+func paging() []any {
+	return []any{ref("parameters", "limit"), ref("parameters", "offset"), ref("parameters", "sort"), ref("parameters", "filter")}
 }
 
 func (n noun) answer(form, word string) string {
