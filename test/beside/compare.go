@@ -88,7 +88,7 @@ func ansibles(ctx context.Context, c config, inv lab.Inventory, known string) (r
 			return cmd, err
 		})
 		if err == nil && changed != (what == firstRun) {
-			err = fmt.Errorf("Ansible's %s: changes made: %t", what, changed)
+			err = fmt.Errorf("%s of Ansible: changes made: %t", what, changed)
 		}
 		if err != nil {
 			return nil, err

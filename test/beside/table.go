@@ -62,7 +62,7 @@ func judge(c config, runs []run) error {
 		bad = append(bad, fmt.Errorf("the converged rerun gave %d nodes %d commands and called %d roles: want one command a node and no call", c.nodes, again.commands, again.calls))
 	}
 	if other := find(runs, "Ansible", secondRun); other == nil {
-		bad = append(bad, errors.New("Ansible was not measured"))
+		bad = append(bad, errors.New("no run of Ansible was measured"))
 	} else if other.wall < rerunTimes*again.wall {
 		bad = append(bad, fmt.Errorf("the converged rerun is %.1f times as fast as Ansible's second run, and %d times is the limit", other.wall.Seconds()/again.wall.Seconds(), rerunTimes))
 	}
