@@ -52,6 +52,12 @@ func (a *API) of(carrier, k crowbar.Kind) handler {
 			return "", nil, err
 		}
 		out := []crowbar.Object{}
+		if n, ok := o.(*crowbar.Node); ok && k == crowbar.KindNodeRole { // found by index: a fleet has far more
+			for nr := range s.EachOn(n.ID) {
+				out = append(out, nr)
+			}
+			return form(singular(k) + ".list"), out, nil
+		}
 		for each := range s.All(k) {
 			if belongs(s, each, o) {
 				out = append(out, each)

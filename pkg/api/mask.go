@@ -11,22 +11,33 @@ import (
 // masked stands for the value of a secret.
 const masked = "(secret)"
 
+// masker masks the objects of a state. It is for one answer.
+type masker struct {
+	s     *crowbar.Snapshot
+	known bool // where secrets lie, which is the same for every object
+	paths []string
+	names []string
+}
+
+// mask is one object as masker.mask gives it.
+func mask(s *crowbar.Snapshot, o crowbar.Object) crowbar.Object { return (&masker{s: s}).mask(o) }
+
 // mask is the object with every secret value replaced: whatever is sealed, and what lies open where a secret attrib has its
 // place. An object without one is given back as it is.
-func mask(s *crowbar.Snapshot, o crowbar.Object) crowbar.Object {
+func (m *masker) mask(o crowbar.Object) crowbar.Object {
 	switch o := o.(type) {
 	case *crowbar.Node:
 		c := *o
-		return maskParts(s, &c)
+		return m.parts(&c)
 	case *crowbar.Role:
 		c := *o
-		return maskParts(s, &c)
+		return m.parts(&c)
 	case *crowbar.DeploymentRole:
 		c := *o
-		return maskParts(s, &c)
+		return m.parts(&c)
 	case *crowbar.NodeRole:
 		c := *o
-		return maskParts(s, &c)
+		return m.parts(&c)
 	case *crowbar.Attrib:
 		c := *o
 		if c.Secret && c.Default != nil && c.Default != "" {
@@ -45,25 +56,27 @@ func mask(s *crowbar.Snapshot, o crowbar.Object) crowbar.Object {
 	return o
 }
 
-// maskParts masks the data of an object that is the caller's own.
-func maskParts(s *crowbar.Snapshot, o crowbar.Object) crowbar.Object {
+// parts masks the data of an object that is the caller's own.
+func (m *masker) parts(o crowbar.Object) crowbar.Object {
 	parts := crowbar.Parts(o)
 	if !slices.ContainsFunc(parts, func(p crowbar.Part) bool { return len(*p.Data) > 0 }) {
 		return o
 	}
-	var paths, names []string
-	for a := range s.Attribs() {
-		if a.Secret {
-			paths, names = append(paths, a.Map), append(names, a.Name)
+	if !m.known {
+		m.known = true
+		for a := range m.s.Attribs() {
+			if a.Secret {
+				m.paths, m.names = append(m.paths, a.Map), append(m.names, a.Name)
+			}
 		}
 	}
 	for _, p := range parts {
 		if crowbar.HasSealed(*p.Data) {
 			*p.Data = unsealed(*p.Data).(crowbar.Data)
 		}
-		hide(paths, p.Data)
+		hide(m.paths, p.Data)
 		if p.Name == crowbar.PartWall {
-			hide(names, p.Data)
+			hide(m.names, p.Data)
 		}
 	}
 	return o

@@ -2,10 +2,12 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -117,11 +119,14 @@ func nodeNamed(s *crowbar.Snapshot, key string) (*crowbar.Node, error) {
 	if n := s.NodeNamed(key); n != nil {
 		return n, nil
 	}
-	var found []*crowbar.Node
-	for n := range s.Nodes() {
-		if n.Short() == key || key == "admin" && n.Admin {
-			found = append(found, n)
+	found := s.NodesLike(key, "") // of which the state has an index too
+	if key == "admin" {
+		for n := range s.Nodes() {
+			if n.Admin && !slices.Contains(found, n) {
+				found = append(found, n)
+			}
 		}
+		slices.SortFunc(found, func(a, b *crowbar.Node) int { return cmp.Compare(a.ID, b.ID) })
 	}
 	switch {
 	case len(found) == 0:

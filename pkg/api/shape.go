@@ -23,13 +23,13 @@ func (a *API) shaped(r *http.Request, v any) any {
 		return shape(s, v, own(r))
 	case []crowbar.Object:
 		out := make([]any, len(v))
-		states := map[crowbar.ID]string{}
+		states, m := map[crowbar.ID]string{}, &masker{s: s}
 		for i, o := range v {
 			if nr, ok := o.(*crowbar.NodeRole); ok && !own(r) {
 				out[i] = nodeRole(s, nr, states)
 				continue
 			}
-			out[i] = shape(s, o, own(r))
+			out[i] = m.shape(o, own(r))
 		}
 		return out
 	}
@@ -37,14 +37,18 @@ func (a *API) shaped(r *http.Request, v any) any {
 }
 
 // shape is one object: whole and masked, or with OpenCrowbar's keys.
-func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any {
+func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any { return (&masker{s: s}).shape(o, own) }
+
+// shape is one object of a list: where secrets lie is found out once.
+func (m *masker) shape(o crowbar.Object, own bool) any {
+	s := m.s
 	if d, ok := o.(*crowbar.Deployment); ok && own {
 		return struct {
 			*crowbar.Deployment
 			State int `json:"state"`
 		}{d, deploymentStates[deploymentState(s, d)]}
 	}
-	o = mask(s, o)
+	o = m.mask(o)
 	if u, ok := o.(*crowbar.User); ok {
 		return userOf(u, own)
 	}
