@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -316,6 +317,9 @@ func (e eyes) Begin(ctx context.Context, id crowbar.ID) (*crowbar.Work, error) {
 }
 
 func (e eyes) Finish(ctx context.Context, id crowbar.ID, n uint64, o crowbar.Outcome) error {
+	if e.d.ctx.Err() != nil && strings.Contains(o.Failure, context.Canceled.Error()) && !o.Lost {
+		e.d.w.wrong("%s stops, and attempt %d of node-role %d has failed by that: %s", e.d.name, n, id, o.Failure)
+	}
 	err := e.Engine.Finish(ctx, id, n, o)
 	if err == nil && !e.d.w.has(e.d.w.ended, attempt{id, n}) {
 		e.d.w.wrong("%s was told that attempt %d of node-role %d ended, and that is not in the state", e.d.name, n, id)
