@@ -26,6 +26,23 @@ func TestMoveLinksAnew(t *testing.T) {
 	w.want(w.parents("app@a2"), "db@a2") // nowhere in that deployment any more: bound beside it
 }
 
+// A member that comes to a cluster by a move, and is older than what waits there, is waited for.
+func TestMoveHoldsBackWhatWaits(t *testing.T) {
+	w := newWorld(t, role("db cluster"), role("app < db"))
+	other := &crowbar.Deployment{ID: w.s.Next(), Name: "other"}
+	w.apply([]crowbar.Change{{Put: other}}, nil)
+	w.apply(Bind(w.s, Binding{Role: w.s.RoleNamed("db").ID, Node: w.node("n2"), Deployment: other.ID}))
+	w.bind("app@n1")
+	w.commit()
+	w.run("db@n1")
+	w.want(w.states(), "db@n2:proposed db@n1:active app@n1:todo")
+	w.apply(Move(w.s, w.node("n2"), other.ID, w.dep.ID))
+	w.want(w.states(), "db@n2:proposed db@n1:active app@n1:blocked")
+	w.commit()
+	w.settle()
+	w.want(w.states(), "db@n2:active db@n1:active app@n1:active")
+}
+
 // A run sees the parents on its own node, which may be of the deployment in which the node was before.
 func TestPeersOfAMovedNode(t *testing.T) {
 	w := newWorld(t, role("base implicit"), role("app < base"))

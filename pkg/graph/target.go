@@ -94,7 +94,13 @@ func (d *draft) rejoin(id crowbar.ID, dep *crowbar.Deployment) error {
 	}
 	d.edit(id, func(nr *crowbar.NodeRole) { nr.Parents = links })
 	d.settleCohort(id)
-	return d.adopt(r, d.s.NodeRole(id))
+	if err := d.adopt(r, d.s.NodeRole(id)); err != nil {
+		return err
+	}
+	for _, c := range d.s.Children(id) {
+		d.waitAnew(c.ID) // it may be older than they are, and holds them back then
+	}
+	return nil
 }
 
 // idle says that a node-role is proposed and has never run.
