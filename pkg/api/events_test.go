@@ -47,8 +47,6 @@ func idsOf(events []crowbar.Event) []string {
 	return out
 }
 
-const everything = "since=0-0&follow=false"
-
 // TestEventsTellTheWholeStory: what a cluster goes through comes in order, each event once, with its reason.
 func TestEventsTellTheWholeStory(t *testing.T) {
 	w := build(t)

@@ -257,7 +257,8 @@ var deploymentRules = []rule1{
 	{"1.8 a role is on a node once", func(w *world) (any, error) {
 		w.dep1("k")
 		n := w.server("n.a.b", "10.0.0.1")
-		return w.bound("base", n.ID, "k").ID == w.bound("base", n.ID, "k").ID, nil
+		first := w.bound("base", n.ID, "k").ID
+		return first == w.bound("base", n.ID, "k").ID, nil
 	}, true, 0, ""},
 	{"1.8 also over deployments (1)", func(w *world) (any, error) {
 		w.dep1("k")

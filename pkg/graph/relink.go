@@ -71,7 +71,6 @@ func (d *draft) relinkOne(id crowbar.ID) error {
 	for _, p := range d.before(r, nr) {
 		links = addLink(links, crowbar.Link{ID: p.ID, Soft: true})
 	}
-	nr = d.s.NodeRole(id) // binding may have adopted it
 	d.edit(id, func(nr *crowbar.NodeRole) {
 		nr.Parents = slices.DeleteFunc(slices.Clone(nr.Parents), func(l crowbar.Link) bool { return !slices.Contains(links, l) })
 	})
