@@ -104,17 +104,21 @@ func (f *Frontier) look(moved map[crowbar.ID]bool) {
 // candidates is what waits on a node and could begin there, soonest first, up to the first that no exclusive can keep.
 func (v *view) candidates(node crowbar.ID) []*crowbar.NodeRole {
 	var out []*crowbar.NodeRole
+	var u use
 	for nr := range v.s.EachOn(node) {
 		switch nr.State {
 		case crowbar.Transition:
 			return nil
 		case crowbar.Todo:
 			out = append(out, nr)
+		default:
+			u.see(nr)
 		}
 	}
 	if len(out) == 0 {
 		return nil
 	}
+	v.know(node, u)
 	slices.SortFunc(out, soonest)
 	keep := out[:0]
 	for _, nr := range out {

@@ -116,18 +116,26 @@ func (v *view) use(node crowbar.ID) use {
 		return u
 	}
 	for nr := range v.s.EachOn(node) {
-		switch {
-		case nr.State == crowbar.Transition:
-			u.running = nr
-		case nr.State == crowbar.Error && (u.failed == nil || nr.Cohort < u.failed.Cohort):
-			u.failed = nr
-		}
+		u.see(nr)
 	}
+	v.know(node, u)
+	return u
+}
+
+func (u *use) see(nr *crowbar.NodeRole) {
+	switch {
+	case nr.State == crowbar.Transition:
+		u.running = nr
+	case nr.State == crowbar.Error && (u.failed == nil || nr.Cohort < u.failed.Cohort):
+		u.failed = nr
+	}
+}
+
+func (v *view) know(node crowbar.ID, u use) {
 	if v.nodes == nil {
 		v.nodes = map[crowbar.ID]use{}
 	}
 	v.nodes[node] = u
-	return u
 }
 
 // holders is what runs under an exclusive in a deployment.
