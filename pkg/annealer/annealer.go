@@ -42,7 +42,7 @@ type Config struct {
 	Artifacts Artifacts
 	Owner     string                     // the engine's; says which runs on record are this daemon's
 	Mine      func(node crowbar.ID) bool // whether this daemon starts runs on a node; nil = on all
-	LogDir    string                     // run logs: LogDir/<node-role>/<attempt>.log
+	LogDir    string                     // run logs: LogDir/<node-role / 64>/<node-role>-<attempt>.log
 	KeepLogs  int                        // runs of a node-role that keep their log; 0 = 5
 	Parallel  int                        // nodes at once; 0 = 30
 	Timeout   time.Duration              // of one run whose role says nothing; 0 = 10 min

@@ -35,10 +35,16 @@ func newLogs(dir string, keep int) *logs {
 	return &logs{dir: dir, keep: keep, live: map[logName]*runLog{}}
 }
 
-func (l *logs) folder(id crowbar.ID) string { return filepath.Join(l.dir, id.String()) }
+// shard is how many node-roles share a folder: few enough to look one over at each run, and enough that a fleet's first runs
+// are not as many new folders.
+const shard = 64
+
+func (l *logs) folder(id crowbar.ID) string {
+	return filepath.Join(l.dir, strconv.FormatUint(uint64(id)/shard, 10))
+}
 
 func (l *logs) path(id crowbar.ID, attempt uint64) string {
-	return filepath.Join(l.folder(id), strconv.FormatUint(attempt, 10)+".log")
+	return filepath.Join(l.folder(id), id.String()+"-"+strconv.FormatUint(attempt, 10)+".log")
 }
 
 // attempts is every attempt that has a log, oldest first.
@@ -46,8 +52,10 @@ func (l *logs) attempts(id crowbar.ID) []uint64 {
 	entries, _ := os.ReadDir(l.folder(id))
 	var out []uint64
 	for _, e := range entries {
-		if n, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), ".log"), 10, 64); err == nil {
-			out = append(out, n)
+		if of, name, is := strings.Cut(e.Name(), "-"); is && of == id.String() {
+			if n, err := strconv.ParseUint(strings.TrimSuffix(name, ".log"), 10, 64); err == nil {
+				out = append(out, n)
+			}
 		}
 	}
 	slices.Sort(out)
@@ -74,8 +82,7 @@ func (l *logs) open(id crowbar.ID, attempt uint64, out *transcript) (*runLog, er
 	return r, nil
 }
 
-// file makes the file of a run and drops old ones. The folder is looked at only where there can be too many: a fleet's first
-// run makes a hundred thousand of them.
+// file makes the file of a run and drops old ones. The folder is looked over only where there can be too many.
 func (l *logs) file(id crowbar.ID, attempt uint64) (*os.File, error) {
 	if attempt > uint64(l.keep) {
 		if had := l.attempts(id); len(had) >= l.keep {
@@ -86,16 +93,11 @@ func (l *logs) file(id crowbar.ID, attempt uint64) (*os.File, error) {
 		}
 	}
 	const how = os.O_CREATE | os.O_TRUNC | os.O_WRONLY
-	if attempt > 1 {
-		if f, err := os.OpenFile(l.path(id, attempt), how, 0o600); !errors.Is(err, fs.ErrNotExist) {
-			return f, err
-		}
+	f, err := os.OpenFile(l.path(id, attempt), how, 0o600)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
 	}
-	err := os.Mkdir(l.folder(id), 0o700)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = os.MkdirAll(l.folder(id), 0o700)
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.MkdirAll(l.folder(id), 0o700); err != nil {
 		return nil, err
 	}
 	return os.OpenFile(l.path(id, attempt), how, 0o600)

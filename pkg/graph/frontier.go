@@ -13,6 +13,7 @@ type Frontier struct {
 	s     *crowbar.Snapshot
 	ready []*crowbar.NodeRole                // soonest first: of each node those that only an exclusive may keep, and the first that nothing keeps
 	of    map[crowbar.ID][]*crowbar.NodeRole // the same by node
+	live  map[crowbar.ID][]*crowbar.NodeRole // by node: what waits, runs or is in error; of a long chain it is one or two
 }
 
 // whole are the kinds of which one change may concern every node.
@@ -33,10 +34,14 @@ func (f *Frontier) Move(s *crowbar.Snapshot) {
 		moved[id] = true
 	}
 	for id := range s.Changed(f.s, crowbar.KindNodeRole) {
-		for _, nr := range []*crowbar.NodeRole{f.s.NodeRole(id), s.NodeRole(id)} {
-			if nr != nil {
-				moved[nr.Node] = true
-			}
+		was, is := f.s.NodeRole(id), s.NodeRole(id)
+		if was != nil {
+			moved[was.Node] = true
+			f.forget(was)
+		}
+		if is != nil {
+			moved[is.Node] = true
+			f.note(is)
 		}
 	}
 	f.s = s
@@ -54,15 +59,38 @@ func (f *Frontier) concernsAll(s *crowbar.Snapshot) bool {
 
 // anew looks at every node.
 func (f *Frontier) anew() {
-	f.ready, f.of = nil, map[crowbar.ID][]*crowbar.NodeRole{}
+	f.ready, f.of, f.live = nil, map[crowbar.ID][]*crowbar.NodeRole{}, map[crowbar.ID][]*crowbar.NodeRole{}
+	for nr := range f.s.NodeRoles() {
+		f.note(nr)
+	}
 	v := viewOf(f.s)
-	for n := range f.s.Nodes() {
-		if list := v.candidates(n.ID); len(list) > 0 {
-			f.of[n.ID] = list
+	for n, live := range f.live {
+		if list := v.candidates(n, live); len(list) > 0 {
+			f.of[n] = list
 			f.ready = append(f.ready, list...)
 		}
 	}
 	slices.SortFunc(f.ready, soonest)
+}
+
+// note takes a node-role up that decides what may begin on its node.
+func (f *Frontier) note(nr *crowbar.NodeRole) {
+	switch nr.State {
+	case crowbar.Todo, crowbar.Transition, crowbar.Error:
+		f.live[nr.Node] = append(f.live[nr.Node], nr)
+	}
+}
+
+func (f *Frontier) forget(was *crowbar.NodeRole) {
+	live, had := f.live[was.Node]
+	if !had {
+		return
+	}
+	if live = slices.DeleteFunc(live, func(nr *crowbar.NodeRole) bool { return nr.ID == was.ID }); len(live) == 0 {
+		delete(f.live, was.Node)
+	} else {
+		f.live[was.Node] = live
+	}
 }
 
 // look looks at some nodes again. Where they are many, sorting everything is cheaper than one place after the other.
@@ -82,7 +110,7 @@ func (f *Frontier) look(moved map[crowbar.ID]bool) {
 				f.ready = slices.Delete(f.ready, i, i+1)
 			}
 		}
-		list := v.candidates(n)
+		list := v.candidates(n, f.live[n])
 		if len(list) == 0 {
 			delete(f.of, n)
 			continue
@@ -101,11 +129,12 @@ func (f *Frontier) look(moved map[crowbar.ID]bool) {
 	}
 }
 
-// candidates is what waits on a node and could begin there, soonest first, up to the first that no exclusive can keep.
-func (v *view) candidates(node crowbar.ID) []*crowbar.NodeRole {
+// candidates is what of the live ones of a node waits and could begin there, soonest first, up to the first that no exclusive
+// can keep.
+func (v *view) candidates(node crowbar.ID, live []*crowbar.NodeRole) []*crowbar.NodeRole {
 	var out []*crowbar.NodeRole
 	var u use
-	for nr := range v.s.EachOn(node) {
+	for _, nr := range live {
 		switch nr.State {
 		case crowbar.Transition:
 			return nil

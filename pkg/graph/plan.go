@@ -25,7 +25,13 @@ func Plan(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Step, error) {
 		listed[up.ID] = true
 	}
 	committed = committed.Apply(s.Rev(), released...)
-	p := planner{start: s, committed: committed, times: history(s), ran: map[crowbar.ID]bool{}}
+	due := 0
+	for nr := range committed.NodeRoles() {
+		if nr.State != crowbar.Active {
+			due++
+		}
+	}
+	p := planner{start: s, committed: committed, times: history(s), ran: make(map[crowbar.ID]bool, due), steps: make([]crowbar.Step, 0, due)}
 	var f Frontier
 	for now := committed; ; {
 		f.Move(now)

@@ -109,15 +109,16 @@ func (k *kubeclamp) cli(ctx context.Context, words ...string) (*exec.Cmd, error)
 
 // steps reads the newest run log of every node-role: how many commands the nodes were given, and how many roles were called.
 func (k *kubeclamp) steps() (commands, calls int, err error) {
-	folders, err := filepath.Glob(filepath.Join(k.dir, "data", "runs", "*"))
-	if err != nil || len(folders) == 0 {
+	logs, err := filepath.Glob(filepath.Join(k.dir, "data", "runs", "*", "*.log"))
+	if err != nil || len(logs) == 0 {
 		return 0, 0, errors.Join(err, errors.New("there are no run logs"))
 	}
-	for _, f := range folders {
-		text, err := newest(f)
+	for _, path := range newest(logs) {
+		content, err := os.ReadFile(path)
 		if err != nil {
 			return 0, 0, err
 		}
+		text := string(content)
 		commands += strings.Count(text, "s exec ") + strings.Count(text, "s looked for ") + strings.Count(text, "s put ")
 		if !strings.Contains(text, "s all is as at attempt ") {
 			calls++
@@ -126,19 +127,16 @@ func (k *kubeclamp) steps() (commands, calls int, err error) {
 	return commands, calls, nil
 }
 
-func newest(folder string) (string, error) {
-	logs, err := filepath.Glob(filepath.Join(folder, "*.log"))
-	if err != nil {
-		return "", err
-	}
-	best := ""
-	for _, l := range logs {
-		if len(l) > len(best) || len(l) == len(best) && l > best {
-			best = l
+// newest is the log of each node-role's last attempt: a name is NODE-ROLE-ATTEMPT.log.
+func newest(logs []string) map[string]string {
+	out := map[string]string{}
+	for _, path := range logs {
+		of, _, _ := strings.Cut(filepath.Base(path), "-")
+		if best := out[of]; len(path) > len(best) || len(path) == len(best) && path > best {
+			out[of] = path
 		}
 	}
-	text, err := os.ReadFile(best)
-	return string(text), err
+	return out
 }
 
 func (k *kubeclamp) close() {
