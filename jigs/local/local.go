@@ -85,15 +85,23 @@ func (conn) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	return ended(exit, c.Argv[0], err)
 }
 
-// makeEnd kills what is still left of a process group two seconds after it was asked to end.
+// makeEnd kills what is still left of a process group two seconds after it was asked to end, and returns when it is gone. A
+// process that the kernel cannot end, since it waits for a device, is not waited for.
 func makeEnd(group int) {
-	for range 20 {
-		time.Sleep(100 * time.Millisecond)
-		if syscall.Kill(-group, 0) != nil {
-			return
+	gone := func() bool {
+		for range 20 {
+			time.Sleep(100 * time.Millisecond)
+			if syscall.Kill(-group, 0) != nil {
+				return true
+			}
 		}
+		return false
+	}
+	if gone() {
+		return
 	}
 	_ = syscall.Kill(-group, syscall.SIGKILL)
+	gone()
 }
 
 // ended gives the codes that a shell gives: 127 no such command, 126 not executable, 128+n killed by signal n.

@@ -34,6 +34,10 @@ func (e *Engine) reckon(s *crowbar.Snapshot, p *crowbar.Plan) {
 			continue
 		}
 		changed := st.Outlook == crowbar.WillChange || st.Outlook == crowbar.KnownAfter || st.Outlook != crowbar.WillNot && nr.RunCount == 0
+		if len(took) == 0 {
+			p.Unrecorded++
+			continue
+		}
 		of := kind{nr.ID, changed, nr.Removing}
 		if len(took[of]) == 0 {
 			of.of = nr.Role

@@ -65,7 +65,7 @@ func (f *Frontier) anew() {
 	}
 	v := viewOf(f.s)
 	for n, live := range f.live {
-		if list := v.candidates(n, live); len(list) > 0 {
+		if list := v.candidates(live); len(list) > 0 {
 			f.of[n] = list
 			f.ready = append(f.ready, list...)
 		}
@@ -110,7 +110,7 @@ func (f *Frontier) look(moved map[crowbar.ID]bool) {
 				f.ready = slices.Delete(f.ready, i, i+1)
 			}
 		}
-		list := v.candidates(n, f.live[n])
+		list := v.candidates(f.live[n])
 		if len(list) == 0 {
 			delete(f.of, n)
 			continue
@@ -131,7 +131,7 @@ func (f *Frontier) look(moved map[crowbar.ID]bool) {
 
 // candidates is what of the live ones of a node waits and could begin there, soonest first, up to the first that no exclusive
 // can keep.
-func (v *view) candidates(node crowbar.ID, live []*crowbar.NodeRole) []*crowbar.NodeRole {
+func (v *view) candidates(live []*crowbar.NodeRole) []*crowbar.NodeRole {
 	var out []*crowbar.NodeRole
 	var u use
 	for _, nr := range live {
@@ -147,11 +147,10 @@ func (v *view) candidates(node crowbar.ID, live []*crowbar.NodeRole) []*crowbar.
 	if len(out) == 0 {
 		return nil
 	}
-	v.know(node, u)
 	slices.SortFunc(out, soonest)
 	keep := out[:0]
 	for _, nr := range out {
-		if r, h := v.unfit(nr); h.what == free {
+		if r, h := v.unfit(nr, u); h.what == free {
 			keep = append(keep, nr)
 			if len(r.Exclusive) == 0 {
 				break

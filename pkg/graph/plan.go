@@ -96,7 +96,6 @@ func (p *planner) foresee(nr *crowbar.NodeRole) {
 
 // why is the reason for a step, found by looking where its node-role stood before.
 func (p *planner) why(nr *crowbar.NodeRole) string {
-	was, then := p.start.NodeRole(nr.ID), p.committed.NodeRole(nr.ID)
 	switch {
 	case nr.Removing:
 		return "unbound"
@@ -106,6 +105,9 @@ func (p *planner) why(nr *crowbar.NodeRole) string {
 		return "retry after error"
 	case nr.RunCount == 0:
 		return "never applied"
+	}
+	was, then := p.start.NodeRole(nr.ID), p.committed.NodeRole(nr.ID)
+	switch {
 	case was != nil && was.State == crowbar.Active && then != nil && then.State != crowbar.Active:
 		return "attribs changed"
 	case was != nil && was.State == crowbar.Active:

@@ -150,7 +150,7 @@ func (d *draft) applied(was *crowbar.NodeRole, o crowbar.Outcome) {
 		switch {
 		case o.Given != "":
 			nr.Given = givenAt(nr.Attempt, o.Given)
-		case len(o.Changes) == 0: // nobody asked the role, since nothing had changed
+		case nr.Given != "" && len(o.Changes) == 0: // nobody asked the role, since nothing had changed
 			if last, ok := strings.CutPrefix(nr.Given, givenAt(nr.Attempt-1, "")); ok {
 				nr.Given = givenAt(nr.Attempt, last)
 			}

@@ -129,7 +129,7 @@ func (d *draft) outdate(id crowbar.ID) {
 
 // byCohort sorts parents before children.
 func byCohort(list []*crowbar.NodeRole) []*crowbar.NodeRole {
-	slices.SortStableFunc(list, func(a, b *crowbar.NodeRole) int {
+	slices.SortFunc(list, func(a, b *crowbar.NodeRole) int {
 		if a.Cohort != b.Cohort {
 			return a.Cohort - b.Cohort
 		}

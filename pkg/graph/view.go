@@ -32,7 +32,7 @@ func viewOf(s *crowbar.Snapshot) *view { return &view{s: s} }
 
 // hindrance is why a TODO node-role may not begin now.
 func (v *view) hindrance(nr *crowbar.NodeRole) hindrance {
-	r, h := v.unfit(nr)
+	r, h := v.unfit(nr, v.use(nr.Node))
 	if h.what != free {
 		return h
 	}
@@ -40,7 +40,7 @@ func (v *view) hindrance(nr *crowbar.NodeRole) hindrance {
 }
 
 // unfit is what is against a TODO node-role on its own node, in its deployment or in its role, whatever others do.
-func (v *view) unfit(nr *crowbar.NodeRole) (*crowbar.Role, hindrance) {
+func (v *view) unfit(nr *crowbar.NodeRole, u use) (*crowbar.Role, hindrance) {
 	dep, n, r := v.s.Deployment(nr.Deployment), v.s.Node(nr.Node), v.s.Role(nr.Role)
 	what := free
 	switch {
@@ -63,14 +63,13 @@ func (v *view) unfit(nr *crowbar.NodeRole) (*crowbar.Role, hindrance) {
 	case !n.Available:
 		what = unavailable
 	default:
-		return r, v.crowded(nr)
+		return r, v.crowded(nr, u)
 	}
 	return r, hindrance{what: what}
 }
 
 // crowded is what is against it on its own node.
-func (v *view) crowded(nr *crowbar.NodeRole) hindrance {
-	u := v.use(nr.Node)
+func (v *view) crowded(nr *crowbar.NodeRole, u use) hindrance {
 	switch {
 	case u.running != nil && u.running.ID != nr.ID:
 		return hindrance{what: crowded, by: u.running}

@@ -39,7 +39,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.nodes, "nodes", "20,100,1000,10000", "sizes of fleets, smallest first")
 	flag.IntVar(&o.roles, "roles", 20, "roles on each node")
-	flag.IntVar(&o.parallel, "parallel", 128, "nodes to work on at once")
+	flag.IntVar(&o.parallel, "parallel", 512, "nodes to work on at once")
 	flag.BoolVar(&o.check, "check", false, "fail where a limit does not hold")
 	flag.StringVar(&o.profile, "profile", "", "write cpu and heap profiles of each size into this folder")
 	flag.StringVar(&o.dir, "dir", "", "folder for the state; default: a new one in the temporary folder")
