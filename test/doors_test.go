@@ -26,6 +26,7 @@ var doors = map[string][]string{
 	"pkg/barclamp": {}, "pkg/graph": {}, "pkg/attrib": {}, "pkg/zone": {}, "pkg/jig": {},
 	"pkg/network":            {},
 	"pkg/event":              {"pkg/graph"}, // the reason why a node-role waits
+	"pkg/picture":            {},            // of graphs, for the CLI and the UI
 	"pkg/jig/jigtest":        {"pkg/jig"},
 	"pkg/role":               {"pkg/jig"},
 	"pkg/role/linux":         {"pkg/jig", "pkg/role"},
@@ -45,11 +46,11 @@ var doors = map[string][]string{
 	"pkg/webhook":    {"pkg/event"}, // tells sinks of events
 	"pkg/api":        {"pkg/engine", "pkg/graph", "pkg/jig", "pkg/zone", "pkg/ui", "pkg/api/openapi", "pkg/event"},
 	"pkg/api/*":      {"pkg/api/openapi"}, // its description, and apitest, which holds exchanges of tests against it
-	"pkg/ui":         {},
+	"pkg/ui":         {"pkg/picture"},
 	// roof
 	"pkg/lab":            {"pkg/client", "pkg/artifact"},
 	"cmd/kubeclampd":     {"pkg/*", "jigs/*"},
-	"cmd/kubeclamp":      {"pkg/client", "pkg/lab"},
+	"cmd/kubeclamp":      {"pkg/client", "pkg/lab", "pkg/picture"},
 	"cmd/kubeclamp-role": {"pkg/plugin", "roles"},
 	"cmd/kubeclamp-node": {"pkg/lb", "pkg/nameserver", "pkg/zone"},
 	// outbuildings
