@@ -236,7 +236,11 @@ func newShow(w io.Writer) func(crowbar.Status) {
 	return func(s crowbar.Status) {
 		for _, nr := range s.NodeRoles {
 			was, known := before[nr.ID]
-			if (!known && !first || known && was.State != nr.State) && nr.State != crowbar.Blocked && nr.State != crowbar.Todo && nr.State != crowbar.Proposed {
+			news := !known && !first || known && was.State != nr.State
+			if first && (nr.State == crowbar.Error || nr.State == crowbar.Transition) {
+				news = true // it came to that before anybody looked
+			}
+			if news && nr.State != crowbar.Blocked && nr.State != crowbar.Todo && nr.State != crowbar.Proposed {
 				fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%s %s %-10s %s/%s %s", time.Now().Format(time.TimeOnly), nr.State.Mark(), nr.Name, nr.Node, nr.Role, firstLine(nr)), " "))
 			}
 			before[nr.ID] = nr
