@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kubeclamp/kubeclamp/pkg/api"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/store"
 )
@@ -23,6 +24,7 @@ type config struct {
 	name      string
 	advertise string
 	listen    string
+	compat    string
 	dnsListen string
 	sshKeys   []string
 	agent     bool
@@ -57,6 +59,7 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.StringVar(&c.name, "name", hostName(), "name of this daemon among those that share a state, the same at each start")
 	f.StringVar(&c.advertise, "advertise", "", "HOST:PORT at which other daemons reach the API; default: --listen, with the host's name for 0.0.0.0")
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3443", "address of the API (HTTPS)")
+	f.StringVar(&c.compat, "compat", string(api.CompatCrowbar), "old clients that the API speaks to: crowbar (OpenCrowbar's), or rebar (Digital Rebar's)")
 	f.StringVar(&c.dnsListen, "dns-listen", "", "address of the name server of the pools, such as 10.0.0.1:53; empty means none")
 	f.StringSliceVar(&c.sshKeys, "ssh-key", nil, "private key that the nodes let in as root (or as a user who may sudo); may be given several times")
 	f.BoolVar(&c.agent, "ssh-agent", false, "use the ssh-agent of SSH_AUTH_SOCK as well")
@@ -131,6 +134,9 @@ func (c *config) check() error {
 	}
 	if !c.shared() && c.etcd.CA+c.etcd.Cert+c.etcd.Key != "" {
 		return crowbar.Errorf(crowbar.Invalid, "--etcd-ca, --etcd-cert and --etcd-key go with --etcd-endpoints: the embedded etcd listens nowhere")
+	}
+	if !api.Compat(c.compat).Known() {
+		return crowbar.Errorf(crowbar.Invalid, "--compat %q: there are crowbar and rebar", c.compat)
 	}
 	for flag, addr := range map[string]string{"--listen": c.listen, "--dns-listen": c.dnsListen, "--advertise": c.advertise} {
 		if addr == "" && flag != "--listen" {

@@ -101,7 +101,7 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}
 	far := &logs{near: ann, st: st}
-	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Moves: st, Auditing: eng, Log: c.log}, &far.conf)
+	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}
@@ -125,6 +125,9 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 			}
 			ended <- err
 		}()
+	}
+	if left := eng.WithoutDigest(crowbar.RebarRealm); c.compat == string(api.CompatRebar) && len(left) > 0 {
+		c.log.Warn("these users cannot sign in by HTTP digest as Digital Rebar's clients do until their passwords are set again: they were set by a daemon that did not know its realm", "users", left)
 	}
 	c.log.Info("ready", "api", listener.Addr(), "nodes", eng.View().Count(crowbar.KindNode))
 	// gofail: var ready struct{}

@@ -91,6 +91,7 @@ type Config struct {
 	KeepEvents int
 	Auditing   Auditing // nil = nothing is noted
 	Users      Users    // nil = nobody but the bearer of Token
+	Compat     Compat   // "" = OpenCrowbar's clients
 	// Secret signs sessions and challenges, the same on all daemons that serve one state; zero = made anew at each start.
 	Secret [32]byte
 	Log    *slog.Logger
@@ -186,6 +187,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	pace(w, r)
+	if a.tongue(r) == rebars {
+		w = &renamed{ResponseWriter: w}
+	}
 	a.guard(http.HandlerFunc(a.dispatch)).ServeHTTP(w, r)
 }
 

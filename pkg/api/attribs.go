@@ -44,12 +44,16 @@ type valuedWire struct {
 }
 
 // valued is an attrib with the value that a carrier has of it, masked already.
-func valued(s *crowbar.Snapshot, a *crowbar.Attrib, v any, own bool) any {
+func valued(s *crowbar.Snapshot, a *crowbar.Attrib, v any, as tongue) any {
 	a = mask(s, a).(*crowbar.Attrib)
-	if own {
+	if as == ours {
 		return crowbar.Valued{Attrib: a, Value: v}
 	}
-	return valuedWire{attribOf(a), v}
+	w := valuedWire{attribOf(a), v}
+	if as == rebars {
+		return plus{w, rebarObject{uuid(a)}}
+	}
+	return w
 }
 
 func (a *API) attribs(k crowbar.Kind) handler {
@@ -65,7 +69,7 @@ func (a *API) attribs(k crowbar.Kind) handler {
 		}
 		out := make([]any, len(all))
 		for i, one := range all {
-			out[i] = valued(s, one.Attrib, one.Value, own(r))
+			out[i] = valued(s, one.Attrib, one.Value, a.tongue(r))
 		}
 		return "attrib.list", out, nil
 	}
@@ -95,7 +99,7 @@ func (a *API) attrib(k crowbar.Kind) handler {
 		if err != nil {
 			return "", nil, legacy(err, http.StatusInternalServerError)
 		}
-		return "attrib.obj", valued(a.Engine.View(), at, v, own(r)), nil
+		return "attrib.obj", valued(a.Engine.View(), at, v, a.tongue(r)), nil
 	}
 }
 
@@ -132,7 +136,7 @@ func (a *API) sayAttrib(r *http.Request, k crowbar.Kind, id crowbar.ID, at *crow
 	if at.Secret {
 		v = masked
 	}
-	return "attrib.obj", valued(a.Engine.View(), at, v, own(r)), nil
+	return "attrib.obj", valued(a.Engine.View(), at, v, a.tongue(r)), nil
 }
 
 // patchAttrib sets the value by a patch of the attrib with its value; nothing else of it may be patched.
@@ -173,7 +177,7 @@ func (a *API) attribToPatch(r *http.Request, k crowbar.Kind) (form, any, error) 
 		bucket = "note"
 	}
 	v, err := a.Engine.AttribIn(k, id, at.Name, bucket)
-	return "attrib.obj", valued(a.Engine.View(), at, v, own(r)), err
+	return "attrib.obj", valued(a.Engine.View(), at, v, a.tongue(r)), err
 }
 
 func (a *API) unsetAttrib(k crowbar.Kind) handler {
@@ -186,7 +190,7 @@ func (a *API) unsetAttrib(k crowbar.Kind) handler {
 			return "", nil, legacy(err, http.StatusInternalServerError)
 		}
 		v, err := a.Engine.AttribIn(k, id, at.Name, "all")
-		return "attrib.obj", valued(a.Engine.View(), at, v, own(r)), err
+		return "attrib.obj", valued(a.Engine.View(), at, v, a.tongue(r)), err
 	}
 }
 

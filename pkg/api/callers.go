@@ -13,8 +13,9 @@ import (
 
 // Users knows who may come in.
 type Users interface {
-	// HA1 is a user's digest secret (md5 of username:Crowbar:password); false if nobody of that name may sign in by digest.
-	HA1(username string) (string, bool)
+	// HA1 is a user's digest secret for a realm (md5 of username:realm:password); false if nobody of that name may sign in by
+	// digest there.
+	HA1(username, realm string) (string, bool)
 	// Password says whether a user may sign in with this password.
 	Password(username, password string) bool
 	// Caller is what a user may do; false if there is none of that name, or it is locked.
@@ -25,7 +26,7 @@ type Users interface {
 
 type noUsers struct{}
 
-func (noUsers) HA1(string) (string, bool)                      { return "", false }
+func (noUsers) HA1(string, string) (string, bool)              { return "", false }
 func (noUsers) Password(string, string) bool                   { return false }
 func (noUsers) Caller(string) (crowbar.Caller, bool)           { return crowbar.Caller{}, false }
 func (noUsers) Token([sha256.Size]byte) (crowbar.Caller, bool) { return crowbar.Caller{}, false }

@@ -12,8 +12,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 const (
@@ -29,7 +27,7 @@ func digestOf(text string) string {
 // challenge asks for credentials, in the one form that OpenCrowbar's Go clients can read: values without commas, qop with
 // one word.
 func (a *API) challenge(w http.ResponseWriter, stale bool) {
-	h := `Digest realm="` + crowbar.Realm + `", qop="auth", algorithm=MD5, nonce="` + a.nonce(time.Now()) + `", opaque="` + opaque + `"`
+	h := `Digest realm="` + a.realm() + `", qop="auth", algorithm=MD5, nonce="` + a.nonce(time.Now()) + `", opaque="` + opaque + `"`
 	if stale {
 		h += `, stale=true`
 	}
@@ -62,14 +60,14 @@ func (a *API) fresh(nonce string, now time.Time) (ours, stale bool) {
 func (a *API) digested(r *http.Request, header string) (name string, ok, stale bool) {
 	v := digestFields(header)
 	u, err := url.Parse(v["uri"])
-	if err != nil || v["qop"] != "auth" || v["realm"] != crowbar.Realm || v["algorithm"] != "" && !strings.EqualFold(v["algorithm"], "MD5") {
+	if err != nil || v["qop"] != "auth" || v["realm"] != a.realm() || v["algorithm"] != "" && !strings.EqualFold(v["algorithm"], "MD5") {
 		return "", false, false
 	}
 	if u.EscapedPath() != r.URL.EscapedPath() || u.RawQuery != "" && u.RawQuery != r.URL.RawQuery {
 		return "", false, false
 	}
 	ours, old := a.fresh(v["nonce"], time.Now())
-	ha1, known := a.Users.HA1(v["username"])
+	ha1, known := a.Users.HA1(v["username"], a.realm())
 	if !known {
 		ha1 = digestOf(a.nonce(time.Time{})) // the same work, so that nobody learns who there is
 	}

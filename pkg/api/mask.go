@@ -11,12 +11,20 @@ import (
 // masked stands for the value of a secret.
 const masked = "(secret)"
 
-// masker masks the objects of a state. It is for one answer.
+// masker masks the objects of a state, and shapes them. It is for one answer: what is the same for all objects in it is found
+// out once.
 type masker struct {
-	s     *crowbar.Snapshot
-	known bool // where secrets lie, which is the same for every object
-	paths []string
-	names []string
+	s      *crowbar.Snapshot
+	as     tongue
+	known  bool // where secrets lie
+	paths  []string
+	names  []string
+	states map[crowbar.ID]string // of nodes
+	added  rebarKeys
+}
+
+func newMasker(s *crowbar.Snapshot, as tongue) *masker {
+	return &masker{s: s, as: as, states: map[crowbar.ID]string{}}
 }
 
 // mask is one object as masker.mask gives it.

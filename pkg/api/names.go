@@ -70,14 +70,15 @@ func (a *API) matchEntries(r *http.Request) (form, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	out := []any{}
+	out := []entryWire{}
+	var find picker
 	for _, e := range a.entries() {
-		t, err := jsonTree(e)
+		is, err := find.takes(e, p)
 		if err != nil {
 			return "", nil, err
 		}
-		if matches(t.(map[string]any), p) {
-			out = append(out, t)
+		if is {
+			out = append(out, e)
 		}
 	}
 	return "dns_name_entry.list", out, nil

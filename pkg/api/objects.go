@@ -30,7 +30,7 @@ func (a *API) show(k crowbar.Kind) handler {
 			return "", nil, err
 		}
 		if nr, ok := o.(*crowbar.NodeRole); ok && !own(r) {
-			return "node_role.obj", a.logged(r.Context(), s, nr), nil
+			return "node_role.obj", a.logged(r, s, nr), nil
 		}
 		return form(singular(k) + ".obj"), shown(s, o), nil
 	}
@@ -62,7 +62,7 @@ func deploymentState(s *crowbar.Snapshot, d *crowbar.Deployment) string {
 	return state
 }
 
-// find looks an object up as OpenCrowbar does: only digits is an id, everything else a name. A node is found by its short
+// find looks an object up as OpenCrowbar does: only digits is an id, everything else a name, or a uuid as Digital Rebar has it. A node is found by its short
 // name too, a node-role by "node/role", a deployment-role by "deployment/role", and node "admin" is the admin host.
 func find(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Object, error) {
 	if n, err := strconv.ParseUint(key, 10, 64); err == nil {
@@ -70,6 +70,9 @@ func find(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Object, erro
 			return o, nil
 		}
 		return nil, missing(s, k, key)
+	}
+	if o := withUUID(s, k, key); o != nil {
+		return o, nil
 	}
 	o, err := named(s, k, key)
 	if err == nil && o == nil {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -11,14 +10,17 @@ import (
 const mostLog = 64 << 10
 
 // logged is a node-role as old clients show it: with the log of its last run, or with what went wrong.
-func (a *API) logged(ctx context.Context, s *crowbar.Snapshot, nr *crowbar.NodeRole) nodeRoleWire {
-	w := nodeRole(s, nr, map[crowbar.ID]string{})
-	if w.RunLog != "" || nr.Attempt == 0 || a.Logs == nil {
-		return w
+func (a *API) logged(r *http.Request, s *crowbar.Snapshot, nr *crowbar.NodeRole) any {
+	m := newMasker(s, a.tongue(r))
+	w := nodeRole(s, nr, m.states)
+	if w.RunLog == "" && nr.Attempt != 0 && a.Logs != nil {
+		var end tail
+		if err := a.Logs.Follow(r.Context(), nr.ID, 0, false, &end); err == nil { // a log that is gone by now is no reason to show nothing
+			w.RunLog = string(end)
+		}
 	}
-	var end tail
-	if err := a.Logs.Follow(ctx, nr.ID, 0, false, &end); err == nil { // a log that is gone by now is no reason to show nothing
-		w.RunLog = string(end)
+	if m.as == rebars {
+		return m.rebarShape(nr, w)
 	}
 	return w
 }

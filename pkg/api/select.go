@@ -63,7 +63,7 @@ func jsonTree(v any) (out any, err error) {
 func (a *API) sample(k crowbar.Kind) handler {
 	return func(r *http.Request) (form, any, error) {
 		o := engine.Blank(k)
-		t, err := jsonTree(shape(crowbar.NewSnapshot(), o, own(r)))
+		t, err := jsonTree(newMasker(crowbar.NewSnapshot(), a.tongue(r)).shape(o))
 		if err != nil {
 			return "", nil, err
 		}
@@ -84,33 +84,21 @@ func (a *API) match(k crowbar.Kind) handler {
 		if err != nil {
 			return "", nil, err
 		}
-		f, out := form(singular(k)+".list"), []any{}
 		s := a.Engine.View()
+		m, out := newMasker(s, a.tongue(r)), []any{}
+		var find picker
 		for o := range s.All(k) {
-			t, err := jsonTree(shape(s, o, own(r)))
+			v := m.shape(o)
+			is, err := find.takes(v, p)
 			if err != nil {
 				return "", nil, err
 			}
-			if matches(t.(map[string]any), p) {
-				out = append(out, t)
+			if is {
+				out = append(out, v)
 			}
 		}
-		return f, out, nil
+		return form(singular(k) + ".list"), out, nil
 	}
-}
-
-func matches(o map[string]any, p params) bool {
-	known := 0
-	for k, want := range p {
-		have, ok := o[k]
-		if !ok {
-			continue
-		}
-		if known++; text(have) != text(want) {
-			return false
-		}
-	}
-	return known > 0
 }
 
 // text compares as a database casts: true and "true", 7 and "7" are the same.

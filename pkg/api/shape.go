@@ -15,38 +15,64 @@ const ownType = "application/vnd.kubeclamp+json"
 // own says that a request comes from a client of ours.
 func own(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), ownType) }
 
+// tongue is whose words an answer is in.
+type tongue int
+
+const (
+	crowbars tongue = iota // OpenCrowbar's keys
+	ours                   // whole objects
+	rebars                 // OpenCrowbar's keys, and those that Digital Rebar added
+)
+
+func (a *API) tongue(r *http.Request) tongue {
+	switch {
+	case own(r):
+		return ours
+	case a.Compat == CompatRebar:
+		return rebars
+	}
+	return crowbars
+}
+
 // shaped is an answer as its caller understands it: objects in the shape that was asked for, everything else as it is.
 func (a *API) shaped(r *http.Request, v any) any {
-	s := a.Engine.View()
+	m := newMasker(a.Engine.View(), a.tongue(r))
 	switch v := v.(type) {
 	case crowbar.Object:
-		return shape(s, v, own(r))
+		return m.shape(v)
 	case []crowbar.Object:
 		out := make([]any, len(v))
-		states, m := map[crowbar.ID]string{}, &masker{s: s}
 		for i, o := range v {
-			if nr, ok := o.(*crowbar.NodeRole); ok && !own(r) {
-				out[i] = nodeRole(s, nr, states)
-				continue
-			}
-			out[i] = m.shape(o, own(r))
+			out[i] = m.shape(o)
 		}
 		return out
 	}
 	return v
 }
 
-// shape is one object: whole and masked, or with OpenCrowbar's keys.
-func shape(s *crowbar.Snapshot, o crowbar.Object, own bool) any { return (&masker{s: s}).shape(o, own) }
+// shape is one object as the caller of the answer understands it, masked: whole, or with OpenCrowbar's keys.
+func (m *masker) shape(o crowbar.Object) any {
+	v := m.plainShape(o)
+	if m.as == rebars {
+		return m.rebarShape(o, v)
+	}
+	return v
+}
 
-// shape is one object of a list: where secrets lie is found out once.
-func (m *masker) shape(o crowbar.Object, own bool) any {
-	s := m.s
-	if d, ok := o.(*crowbar.Deployment); ok && own {
-		return struct {
-			*crowbar.Deployment
-			State int `json:"state"`
-		}{d, deploymentStates[deploymentState(s, d)]}
+func (m *masker) plainShape(o crowbar.Object) any {
+	s, own := m.s, m.as == ours
+	switch o := o.(type) {
+	case *crowbar.Deployment:
+		if own {
+			return struct {
+				*crowbar.Deployment
+				State int `json:"state"`
+			}{o, deploymentStates[deploymentState(s, o)]}
+		}
+	case *crowbar.NodeRole:
+		if !own {
+			return nodeRole(s, o, m.states)
+		}
 	}
 	o = m.mask(o)
 	if u, ok := o.(*crowbar.User); ok {
@@ -80,8 +106,6 @@ func (m *masker) shape(o crowbar.Object, own bool) any {
 		return deploymentWire{ref(o.ID), deploymentStates[deploymentState(s, o)], o.Name, orNull(o.Description), o.System, ref(o.Parent), stampsOf(o.Stamps)}
 	case *crowbar.DeploymentRole:
 		return deploymentRoleWire{ref(o.ID), ref(o.Deployment), ref(o.Role), stampsOf(o.Stamps)}
-	case *crowbar.NodeRole:
-		return nodeRole(s, o, map[crowbar.ID]string{})
 	case *crowbar.Run:
 		return runWire{ref(o.ID), ref(o.NodeRole), ref(o.Node), crowbar.Data{}, o.Finished.IsZero(), "NodeRoleRunner", nil,
 			stampsOf(crowbar.Stamps{CreatedAt: o.Started, UpdatedAt: cmp.Or(o.Finished, o.Started)})}

@@ -18,8 +18,9 @@ import (
 
 // credentials is what a user's password is checked against.
 type credentials struct {
-	Hash string `json:"hash"`          // bcrypt
-	HA1  string `json:"ha1,omitempty"` // of HTTP digest; "" for one who signs in otherwise
+	Hash  string `json:"hash"`                // bcrypt
+	HA1   string `json:"ha1,omitempty"`       // of HTTP digest; "" for one who signs in otherwise
+	Rebar string `json:"ha1_rebar,omitempty"` // the same for Digital Rebar's realm: a digest is good in one realm alone
 }
 
 const (
@@ -40,8 +41,8 @@ func (e *Engine) SetPassword(ctx context.Context, user crowbar.ID, password stri
 	return nil
 }
 
-func ha1(username, password string) string {
-	sum := md5.Sum([]byte(username + ":" + crowbar.Realm + ":" + password)) //nolint:gosec // as above
+func ha1(username, realm, password string) string {
+	sum := md5.Sum([]byte(username + ":" + realm + ":" + password)) //nolint:gosec // as above
 	return hex.EncodeToString(sum[:])
 }
 
@@ -59,10 +60,14 @@ func (e *Engine) credentials(username string) (*crowbar.User, credentials, bool)
 	return u, c, true
 }
 
-// HA1 is a user's digest secret; false if nobody of that name may sign in by digest.
-func (e *Engine) HA1(username string) (string, bool) {
+// HA1 is a user's digest secret for a realm; false if nobody of that name may sign in by digest there.
+func (e *Engine) HA1(username, realm string) (string, bool) {
 	_, c, ok := e.credentials(username)
-	return c.HA1, ok && c.HA1 != ""
+	secret := c.HA1
+	if realm == crowbar.RebarRealm {
+		secret = c.Rebar
+	}
+	return secret, ok && secret != ""
 }
 
 // nobody is a hash that no password has; it is compared with so that nobody learns from the time which users there are.

@@ -166,7 +166,7 @@ func (e *Engine) userChanged(d *draft, was, now *crowbar.User) error {
 	if err := json.Unmarshal(b, &c); err != nil {
 		return err
 	}
-	c.HA1 = ""
+	c.HA1, c.Rebar = "", ""
 	if b, err = json.Marshal(c); err != nil {
 		return err
 	}

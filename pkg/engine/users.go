@@ -50,7 +50,7 @@ func (e *Engine) credit(d *draft, user crowbar.ID, hash []byte, password string,
 	}
 	c := credentials{Hash: string(hash)}
 	if digest {
-		c.HA1 = ha1(u.Username, password)
+		c.HA1, c.Rebar = ha1(u.Username, crowbar.Realm, password), ha1(u.Username, crowbar.RebarRealm, password)
 	}
 	b, err := json.Marshal(c)
 	if err != nil {
@@ -67,6 +67,18 @@ func (e *Engine) credit(d *draft, user crowbar.ID, hash []byte, password string,
 
 // HasDigest says that a user can sign in by HTTP digest.
 func (e *Engine) HasDigest(username string) bool {
-	_, ok := e.HA1(username)
+	_, ok := e.HA1(username, crowbar.Realm)
 	return ok
+}
+
+// WithoutDigest are the users who sign in by HTTP digest in another realm and cannot in this one: their passwords were set
+// before it was known. The next password that is set mends it.
+func (e *Engine) WithoutDigest(realm string) []string {
+	var out []string
+	for u := range e.View().Users() {
+		if _, ok := e.HA1(u.Username, realm); !ok && e.HasDigest(u.Username) {
+			out = append(out, u.Username)
+		}
+	}
+	return out
 }
