@@ -17,11 +17,16 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/client"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/plugin"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 )
 
 // The test binary is the daemon. Its roles are served by the real program, which is built once.
 func TestMain(m *testing.M) {
+	if plugin.Started() {
+		plugin.Serve(blab{})
+		return
+	}
 	if os.Getenv("TEST_DAEMON") != "" {
 		os.Args[0] = "kubeclampd"
 		main()

@@ -60,7 +60,8 @@ func serve(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	defer closeHands()
-	host := plugin.NewHost(plugin.Config{Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log,
+	hush := &annealer.Hush{}
+	host := plugin.NewHost(plugin.Config{Mask: hush.Mask, Shipped: c.plugin, Dir: c.plugins, SocketDir: filepath.Join(c.dataDir, "sockets"), Log: c.log,
 		Limits: plugin.Limits{Memory: int64(c.memory) << 20, Processes: c.processes}})
 	defer host.Close()
 	// gofail: var beforeImport struct{}
@@ -86,7 +87,7 @@ func serve(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	ann := annealer.New(annealer.Config{Engine: eng, Owner: st.me.Owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, KeepLogs: c.keepRuns, Log: c.log,
+	ann := annealer.New(annealer.Config{Engine: eng, Hush: hush, Owner: st.me.Owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, KeepLogs: c.keepRuns, Log: c.log,
 		Roles: func(name string) (role.Role, error) { return none.role(ctx, eng.View(), host, name) },
 		Mine:  func(node crowbar.ID) bool { return graph.Share(st.Owners(), node) == st.me.Owner }})
 	return run(ctx, c, st, eng, ann)

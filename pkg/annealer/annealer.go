@@ -47,6 +47,7 @@ type Config struct {
 	Parallel  int                        // nodes at once; 0 = 30
 	Timeout   time.Duration              // of one run whose role says nothing; 0 = 10 min
 	Linger    time.Duration              // how long an unused connection stays open; 0 = 60 s
+	Hush      *Hush                      // learns the secrets of the runs; nil = nobody else asks for them
 	Log       *slog.Logger               // nil = silent
 }
 
@@ -78,6 +79,9 @@ func New(c Config) *Annealer {
 	}
 	if c.KeepLogs == 0 {
 		c.KeepLogs = 5
+	}
+	if c.Hush == nil {
+		c.Hush = &Hush{}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

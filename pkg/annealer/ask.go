@@ -76,11 +76,14 @@ func (a *Annealer) ask(ctx context.Context, kept *conns, q crowbar.DryRun) (ans 
 	if err != nil {
 		return crowbar.Answer{}, fmt.Errorf("reach node %s: %w", w.Node.Short(), err)
 	}
+	out := newTranscript(w)
+	a.Hush.begin(out)
+	defer a.Hush.end(out)
 	look := &onlooker{conn: d.conn}
-	changes, err := rehearse(ctx, r, a.dryTarget(ctx, w, look), q.Check)
+	changes, wall, err := rehearse(ctx, r, a.dryTarget(ctx, w, look), q.Check)
+	out.learnWall(wall)
 	broken := err != nil && crowbar.KindOf(err) == crowbar.Unavailable
 	kept.put(d, broken)
-	out := newTranscript(w)
 	for _, c := range changes {
 		ans.Differences = append(ans.Differences, crowbar.Difference{What: c.What, Name: out.mask(c.Name), Do: c.Do, Diff: out.mask(c.Diff)})
 	}
@@ -104,7 +107,7 @@ func clip(text string, most int) string {
 }
 
 // rehearse calls the role; a panic is a failure like any other.
-func rehearse(ctx context.Context, r role.Role, on role.Target, check bool) (changes []role.Change, err error) {
+func rehearse(ctx context.Context, r role.Role, on role.Target, check bool) (changes []role.Change, wall crowbar.Data, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the role panicked: %v", p)
@@ -112,10 +115,10 @@ func rehearse(ctx context.Context, r role.Role, on role.Target, check bool) (cha
 	}()
 	if c, ok := r.(role.Checker); ok && check {
 		drift, err := c.Check(ctx, on)
-		return drift.Changes, err
+		return drift.Changes, nil, err
 	}
 	res, err := r.Apply(ctx, on)
-	return res.Changes, err
+	return res.Changes, res.Wall, err
 }
 
 func (a *Annealer) dryTarget(ctx context.Context, w *crowbar.Work, look *onlooker) role.Target {

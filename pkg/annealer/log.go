@@ -144,7 +144,7 @@ func (r *runLog) step(began time.Time, err error, format string, a ...any) {
 }
 
 func (r *runLog) exec(c jig.Cmd, exit jig.Exit, err error, took time.Duration) {
-	argv := strings.Join(c.Argv, " ")
+	argv := r.out.mask(strings.Join(c.Argv, " ")) // before it is cut: half of a secret is not known again
 	if len(argv) > 400 {
 		argv = argv[:400] + "..."
 	}

@@ -31,6 +31,8 @@ func (a *Annealer) run(ctx context.Context, nr *crowbar.NodeRole) {
 	}
 	// gofail: var begun struct{}
 	out := newTranscript(w)
+	a.Hush.begin(out)
+	defer a.Hush.end(out)
 	log, err := a.logs.open(id, w.Attempt, out)
 	if err != nil {
 		a.finish(ctx, w, crowbar.Outcome{Failure: fmt.Sprintf("write the run log: %s", err)})
@@ -41,6 +43,7 @@ func (a *Annealer) run(ctx context.Context, nr *crowbar.NodeRole) {
 	o := a.work(attended, w, log)
 	ended()
 	// gofail: var worked struct{}
+	out.learnWall(o.Wall)
 	o.Failure, o.Status = out.mask(o.Failure), out.mask(o.Status)
 	for i, c := range o.Changes {
 		o.Changes[i] = out.mask(c)

@@ -22,6 +22,27 @@ func Dig(d Data, path string) (any, bool) {
 	return at, at != nil
 }
 
+// Texts adds every text in a JSON tree.
+func Texts(to []string, v any) []string {
+	switch v := v.(type) {
+	case string:
+		if v != "" {
+			to = append(to, v)
+		}
+	case []any:
+		for _, x := range v {
+			to = Texts(to, x)
+		}
+	case []byte:
+		to = append(to, string(v))
+	case Data:
+		for _, x := range v {
+			to = Texts(to, x)
+		}
+	}
+	return to
+}
+
 // Text is a value as it is written in a barclamp: a string as it is, nil as nothing, everything else in JSON's form.
 func Text(v any) string {
 	switch v := v.(type) {

@@ -52,11 +52,13 @@ type Work struct {
 	Attempt    uint64
 	Attribs    Data
 	Secrets    []string // values that no log may show
-	Peers      []Peer
-	First      bool
-	Again      bool
-	Remove     bool // take the role off the node instead of applying it
-	Force      bool // do everything, also where nothing has changed since the last run
+	// SecretNames is the attribs whose values are secret, also those that the run gives back.
+	SecretNames []string
+	Peers       []Peer
+	First       bool
+	Again       bool
+	Remove      bool // take the role off the node instead of applying it
+	Force       bool // do everything, also where nothing has changed since the last run
 }
 
 // Outcome is how a run ended.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/kubeclamp/kubeclamp/pkg/attrib"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -59,9 +61,10 @@ func (e *Engine) work(d *draft, id crowbar.ID) (*crowbar.Work, error) {
 	for n, v := range in.Attribs {
 		w.Attribs[n] = v
 		if in.Secret[n] {
-			w.Secrets = texts(w.Secrets, v)
+			w.Secrets = crowbar.Texts(w.Secrets, v)
 		}
 	}
+	w.SecretNames = slices.Sorted(maps.Keys(in.Secret))
 	for _, c := range in.Computed {
 		// gofail: var beforeSecret struct{}
 		v, changes, err := e.PKI.Value(d.s, c)
@@ -109,33 +112,12 @@ func secretsOf(c crowbar.Computed, v any) []string {
 	case c.Leaf != nil:
 		switch m := v.(type) {
 		case map[string]any:
-			return texts(nil, m["key"])
+			return crowbar.Texts(nil, m["key"])
 		case map[string]string:
-			return texts(nil, m["key"])
+			return crowbar.Texts(nil, m["key"])
 		}
 	}
-	return texts(nil, v)
-}
-
-// texts is every text in a JSON tree.
-func texts(to []string, v any) []string {
-	switch v := v.(type) {
-	case string:
-		if v != "" {
-			to = append(to, v)
-		}
-	case []any:
-		for _, x := range v {
-			to = texts(to, x)
-		}
-	case map[string]any:
-		for _, x := range v {
-			to = texts(to, x)
-		}
-	case []byte:
-		to = append(to, string(v))
-	}
-	return to
+	return crowbar.Texts(nil, v)
 }
 
 // Finish ends a run. An attempt that is not the newest is a Conflict, and changes nothing.

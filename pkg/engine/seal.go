@@ -118,7 +118,7 @@ func (e *Engine) openPeers(peers []crowbar.Peer, secrets []string) ([]crowbar.Pe
 			if err != nil {
 				return nil, nil, fmt.Errorf("wall of %s on %s: %w", p.Role, p.Node, err)
 			}
-			wall[name], secrets = plain, texts(secrets, plain)
+			wall[name], secrets = plain, crowbar.Texts(secrets, plain)
 		}
 		out[i].Wall = wall
 	}
@@ -140,7 +140,7 @@ func (e *Engine) sealOutcome(s *crowbar.Snapshot, nr *crowbar.NodeRole, o crowba
 	var pairs []string
 	for name, v := range o.Wall {
 		if crowbar.HasSealed(wall[name]) {
-			for _, t := range texts(nil, v) {
+			for _, t := range crowbar.Texts(nil, v) {
 				if len(t) >= 4 {
 					pairs = append(pairs, t, masked)
 				}

@@ -28,6 +28,7 @@ type Config struct {
 	Env       []string // more environment for every role's process
 	Limits    Limits   // of each role
 	Log       *slog.Logger
+	Mask      func(text string) string // takes secrets out of what roles print; nil = it is shown as it is
 
 	StartLimit time.Duration // a process must have said hello, or have asked for its node, within this time; 0 = 15 s
 	StopLimit  time.Duration // a call that was told to stop must have ended within this time, else its process is ended; 0 = 5 s

@@ -156,7 +156,7 @@ func (k *keeper) start(ctx context.Context) (*running, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, k.host.cfg.StartLimit, fmt.Errorf("it did not say hello within %s", k.host.cfg.StartLimit))
 	defer cancel()
 	log := k.host.cfg.Log.With("role", k.name)
-	p := newRunning(log)
+	p := newRunning(log, k.host.cfg.Mask)
 	p.child = newProcess(k.host.threads, prog, k.host.cfg.Limits, p.said)
 	p.client = k.client(p, args)
 	// gofail: var beforeStart struct{}

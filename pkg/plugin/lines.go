@@ -12,11 +12,13 @@ import (
 const (
 	keptLines = 200
 	maxLine   = 8 << 10
+	edge      = 1 << 10 // of a line that was cut: there may be half of a secret in it, which nobody knows again
 )
 
 // lines passes what a process prints to the log and keeps the last of it. It takes anything: the printer may be broken.
 type lines struct {
-	log *slog.Logger
+	log  *slog.Logger
+	mask func(text string) string // takes secrets out
 
 	mu   sync.Mutex
 	kept []string
@@ -41,7 +43,10 @@ func (l *lines) Write(p []byte) (int, error) {
 }
 
 func (l *lines) line(text string) {
-	text = strings.TrimRight(text, "\r")
+	cut := len(text) >= maxLine
+	if text = l.masked(strings.TrimRight(text, "\r")); cut {
+		text = strings.ToValidUTF8(text[:max(0, len(text)-edge)], "") + " [...]"
+	}
 	if strings.TrimSpace(text) == "" {
 		return
 	}
@@ -51,6 +56,13 @@ func (l *lines) line(text string) {
 	}
 	level, text := levelOf(text)
 	l.log.Log(context.Background(), level, text)
+}
+
+func (l *lines) masked(text string) string {
+	if l.mask == nil {
+		return text
+	}
+	return l.mask(text)
 }
 
 // levelOf understands slog's and hclog's JSON where it is that, and takes everything else as it is.
@@ -74,7 +86,7 @@ func (l *lines) tail() string {
 	defer l.mu.Unlock()
 	all := l.kept
 	if len(l.part) > 0 {
-		all = append(all[:len(all):len(all)], string(l.part))
+		all = append(all[:len(all):len(all)], l.masked(string(l.part)))
 	}
 	return strings.Join(all, "\n")
 }

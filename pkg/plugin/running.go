@@ -34,8 +34,8 @@ type running struct {
 	hits   int    // how often it ran into a limit, when that was last asked
 }
 
-func newRunning(log *slog.Logger) *running {
-	p := &running{said: &lines{log: log}, meet: make(chan struct{}, 1), noted: make(chan struct{}), cleared: make(chan struct{})}
+func newRunning(log *slog.Logger, mask func(string) string) *running {
+	p := &running{said: &lines{log: log, mask: mask}, meet: make(chan struct{}, 1), noted: make(chan struct{}), cleared: make(chan struct{})}
 	p.meet <- struct{}{}
 	return p
 }
