@@ -36,6 +36,9 @@ func (p *parser) attrib(n *yaml.Node, role string) {
 	}
 	a.Writable = a.Writable || a.Schema != nil
 	p.computed(n, had, a.Attrib)
+	if a.Secret && a.Default != nil && a.Default != "" {
+		p.complain(n, "attrib %q is secret and has a default, which everybody can read who can read this file: take the default away, and set the value", name)
+	}
 	if again {
 		p.catalog.Attribs[was.index] = a
 		return
