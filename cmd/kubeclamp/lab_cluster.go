@@ -26,7 +26,11 @@ const labDeployment = "lab"
 // labCluster says which roles go where: the first nodes are masters with etcd, two nodes (one of them no master) serve the pool's
 // name, and every node runs pods. The admin host is a node as well; its proxy is the nodes' one way out.
 func labCluster(inv lab.Inventory, network netip.Prefix, masters int) crowbar.Cluster {
-	c := crowbar.Cluster{Deployment: labDeployment, Attribs: map[string]any{"node-network": network.Masked().String()}}
+	c := crowbar.Cluster{Deployment: labDeployment, Attribs: map[string]any{
+		"node-network": network.Masked().String(),
+		// The nodes share this machine's disk: a share of it says nothing about a node.
+		"k8s-minion-eviction": map[string]any{"memory.available": "100Mi", "nodefs.available": "1Gi", "imagefs.available": "1Gi"},
+	}}
 	c.Nodes = append(c.Nodes, crowbar.ClusterNode{Name: "admin", Address: inv.Admin.String(), Admin: true, Jig: "local", Roles: []string{"proxy-server"}})
 	for i, n := range inv.Nodes {
 		cn := crowbar.ClusterNode{Name: n.Name, Address: n.Address.String(), SSH: crowbar.ClusterSSH{User: inv.User, HostKey: n.HostKey}}

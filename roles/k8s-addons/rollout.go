@@ -12,7 +12,7 @@ import (
 
 // rolledOut waits until every pod of cluster DNS is available, and says of those that are not why.
 func rolledOut(ctx context.Context, on role.Target) error {
-	return role.Await(ctx, "the pods of cluster DNS", rolloutLimit, func(ctx context.Context) (bool, error) {
+	err := role.Await(ctx, "the pods of cluster DNS", rolloutLimit, func(ctx context.Context) (bool, error) {
 		out, err := kube.Kubectl(ctx, on.Conn, "", "-n", "kube-system", "get", "deployments,pods", "-l", "k8s-app=kube-dns", "-o", "json")
 		if err != nil {
 			return false, err
@@ -23,6 +23,10 @@ func rolledOut(ctx context.Context, on role.Target) error {
 		}
 		return false, fmt.Errorf("%s%s", r, why)
 	})
+	if err != nil {
+		return kube.NoPods(ctx, on.Conn, err)
+	}
+	return nil
 }
 
 // pod is why a pod does not serve.
@@ -31,6 +35,8 @@ type pod struct {
 	Spec     struct{ NodeName string }
 	Status   struct {
 		Phase      string
+		Reason     string // such as Evicted
+		Message    string
 		Conditions []struct{ Type, Status, Reason, Message string }
 		Containers []struct {
 			Ready bool
@@ -82,6 +88,9 @@ func (p pod) trouble() string {
 		if !c.Ready && c.Last.Terminated != nil {
 			said = append(said, "before that "+c.Last.Terminated.Reason, c.Last.Terminated.Message)
 		}
+	}
+	if p.Status.Reason != "" {
+		said = append(said, p.Status.Reason, p.Status.Message)
 	}
 	for _, c := range p.Status.Conditions {
 		if c.Type != "Ready" && c.Status == "False" && len(said) == 0 {

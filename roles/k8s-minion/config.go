@@ -2,11 +2,13 @@ package k8sminion
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
@@ -15,21 +17,22 @@ import (
 
 // settings is what one run is told, checked.
 type settings struct {
-	Cluster   string    `json:"kubernetes-cluster-name"`
-	Pool      string    `json:"kubernetes-pool-name"`
-	Port      int       `json:"kubernetes-api-port"`
-	Pods      string    `json:"kubernetes-pod-cidr"`
-	DNSIP     string    `json:"kubernetes-dns-ip"`
-	Domain    string    `json:"kubernetes-cluster-domain"`
-	CA        string    `json:"kubernetes-ca"`
-	DNSPort   int       `json:"dns-pool-port"`
-	LBPort    int       `json:"k8s-minion-lb-port"`
-	ProxyMode string    `json:"k8s-minion-proxy-mode"`
-	MaxPods   int       `json:"k8s-minion-max-pods"`
-	Kubelet   kube.Leaf `json:"k8s-minion-kubelet-leaf"`
-	Server    kube.Leaf `json:"k8s-minion-kubelet-server-leaf"`
-	Proxy     kube.Leaf `json:"k8s-minion-proxy-leaf"`
-	Admin     kube.Leaf `json:"k8s-minion-admin-leaf"` // stays in this process: never written to the node
+	Cluster   string            `json:"kubernetes-cluster-name"`
+	Pool      string            `json:"kubernetes-pool-name"`
+	Port      int               `json:"kubernetes-api-port"`
+	Pods      string            `json:"kubernetes-pod-cidr"`
+	DNSIP     string            `json:"kubernetes-dns-ip"`
+	Domain    string            `json:"kubernetes-cluster-domain"`
+	CA        string            `json:"kubernetes-ca"`
+	DNSPort   int               `json:"dns-pool-port"`
+	LBPort    int               `json:"k8s-minion-lb-port"`
+	ProxyMode string            `json:"k8s-minion-proxy-mode"`
+	MaxPods   int               `json:"k8s-minion-max-pods"`
+	Eviction  map[string]string `json:"k8s-minion-eviction"` // signal -> share or amount
+	Kubelet   kube.Leaf         `json:"k8s-minion-kubelet-leaf"`
+	Server    kube.Leaf         `json:"k8s-minion-kubelet-server-leaf"`
+	Proxy     kube.Leaf         `json:"k8s-minion-proxy-leaf"`
+	Admin     kube.Leaf         `json:"k8s-minion-admin-leaf"` // stays in this process: never written to the node
 
 	Node        string
 	Address     string
@@ -39,12 +42,18 @@ type settings struct {
 
 var wants = []string{
 	"kubernetes-cluster-name", "kubernetes-pool-name", "kubernetes-api-port", "kubernetes-pod-cidr", "kubernetes-dns-ip",
-	"kubernetes-cluster-domain", "kubernetes-ca", "dns-pool-port", "k8s-minion-lb-port", "k8s-minion-proxy-mode", "k8s-minion-max-pods",
+	"kubernetes-cluster-domain", "kubernetes-ca", "dns-pool-port", "k8s-minion-lb-port", "k8s-minion-proxy-mode", "k8s-minion-max-pods", "k8s-minion-eviction",
 	"k8s-minion-kubelet-leaf", "k8s-minion-kubelet-server-leaf", "k8s-minion-proxy-leaf", "k8s-minion-admin-leaf",
 }
 
 // word is what may stand in a unit file or a name without any quoting.
 var word = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+
+// signals is what a kubelet watches of its node.
+var signals = map[string]bool{"memory.available": true, "nodefs.available": true, "nodefs.inodesFree": true, "imagefs.available": true, "imagefs.inodesFree": true, "pid.available": true}
+
+// threshold is a share or an amount of Kubernetes.
+var threshold = regexp.MustCompile(`^([0-9]{1,2}(\.[0-9]+)?%|[0-9]+([EPTGMk]|[EPTGMK]i)?)$`)
 
 func configure(on role.Target) (settings, error) {
 	var s settings
@@ -81,6 +90,11 @@ func (s settings) check() error {
 	}
 	if s.MaxPods < 1 {
 		return bad("k8s-minion-max-pods", strconv.Itoa(s.MaxPods), "a number above 0")
+	}
+	for signal, least := range s.Eviction {
+		if !signals[signal] || !threshold.MatchString(least) {
+			return bad("k8s-minion-eviction", signal+": "+least, "one of "+strings.Join(slices.Sorted(maps.Keys(signals)), ", ")+" with a share such as 10% or an amount such as 1Gi")
+		}
 	}
 	if s.ProxyMode != "iptables" && s.ProxyMode != "nftables" {
 		return bad("k8s-minion-proxy-mode", s.ProxyMode, "iptables or nftables")

@@ -18,7 +18,7 @@ func TestGolden(t *testing.T) {
 		return kube.Leaf{Cert: n + " cert\n", Key: n + " key\n", CA: n + " ca\n"}
 	}
 	s := settings{Cluster: "kubernetes", Pool: "pool.test", Port: 6443, Pods: "10.244.0.0/16", DNSIP: "10.96.0.10", Domain: "cluster.local", CA: "ca\n", DNSPort: 53,
-		LBPort: 6444, ProxyMode: "iptables", MaxPods: 110, Kubelet: leaf("kubelet"), Server: leaf("server"), Proxy: leaf("proxy"), Admin: leaf("admin"),
+		LBPort: 6444, ProxyMode: "iptables", MaxPods: 110, Eviction: map[string]string{"nodefs.available": "10%", "memory.available": "100Mi"}, Kubelet: leaf("kubelet"), Server: leaf("server"), Proxy: leaf("proxy"), Admin: leaf("admin"),
 		Node: "n1", Address: "198.18.0.11", Masters: []string{"198.18.0.21:6443", "198.18.0.22:6443"}, NameServers: []string{"198.18.0.21:53"}}
 	nft := s
 	nft.ProxyMode = "nftables"

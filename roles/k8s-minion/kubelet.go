@@ -2,6 +2,8 @@ package k8sminion
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -13,6 +15,13 @@ func kubeletConfig(s settings, h host) string {
 	oom := ""
 	if !h.OOM { // it may not lower its score: keep the one that it has
 		oom = "oomScoreAdj: 0\n"
+	}
+	evict := ""
+	for i, signal := range slices.Sorted(maps.Keys(s.Eviction)) {
+		if i == 0 {
+			evict = "evictionHard:\n"
+		}
+		evict += fmt.Sprintf("  %s: %q\n", signal, s.Eviction[signal])
 	}
 	return fmt.Sprintf(`apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -50,7 +59,7 @@ protectKernelDefaults: false
 failSwapOn: true
 enableProfilingHandler: false
 eventRecordQPS: 20
-`, driver, fail, oom, dir, s.DNSIP, s.Domain, h.Resolver, s.MaxPods)
+%s`, driver, fail, oom, dir, s.DNSIP, s.Domain, h.Resolver, s.MaxPods, evict)
 }
 
 func proxyConfig(s settings, h host) string {

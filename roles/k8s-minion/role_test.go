@@ -131,7 +131,7 @@ func TestWrongAttribs(t *testing.T) {
 	good := attribs(t, api)
 	for attrib, value := range map[string]any{
 		"kubernetes-pool-name": "a b", "kubernetes-pod-cidr": "x", "kubernetes-dns-ip": "", "k8s-minion-lb-port": 70000, "k8s-minion-proxy-mode": "ipvs",
-		"k8s-minion-max-pods": 0, "k8s-minion-kubelet-leaf": kube.Leaf{}, "kubernetes-ca": "",
+		"k8s-minion-max-pods": 0, "k8s-minion-eviction": map[string]any{"nodefs.available": "a lot"}, "k8s-minion-kubelet-leaf": kube.Leaf{}, "kubernetes-ca": "",
 	} {
 		t.Run(attrib, func(t *testing.T) {
 			d := crowbar.Data{}

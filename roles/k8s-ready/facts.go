@@ -109,6 +109,8 @@ func readPods(list []byte) (ready []pod, why []string, err error) {
 			Spec     struct{ NodeName string }
 			Status   struct {
 				PodIP      string
+				Reason     string
+				Message    string
 				Conditions []struct{ Type, Status, Reason, Message string }
 				Containers []struct {
 					State struct {
@@ -123,6 +125,9 @@ func readPods(list []byte) (ready []pod, why []string, err error) {
 	}
 	for _, i := range doc.Items {
 		said := "not ready"
+		if i.Status.Reason != "" { // such as Evicted
+			said = strings.TrimSpace(i.Status.Reason + " " + i.Status.Message)
+		}
 		for _, c := range i.Status.Conditions {
 			if c.Type == "Ready" && c.Status == "True" {
 				ready = append(ready, pod{i.Metadata.Name, i.Spec.NodeName, i.Status.PodIP})

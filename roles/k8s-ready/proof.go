@@ -46,7 +46,7 @@ func (r *run) await(ctx context.Context) error {
 		return true, nil
 	})
 	if err != nil {
-		return err
+		return kube.NoPods(ctx, r.on.Conn, err)
 	}
 	r.from = r.pods[0]
 	for _, p := range r.pods {

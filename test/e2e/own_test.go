@@ -33,6 +33,7 @@ func TestOwnServers(t *testing.T) {
 attribs:
   node-network: %s
   flannel-backend: udp
+  k8s-minion-eviction: { memory.available: 100Mi, nodefs.available: 1Gi, imagefs.available: 1Gi }
 nodes:
 - { name: gate, address: %s, admin: true, jig: local, roles: [proxy-server] }
 - { name: n1, address: %s, roles: [etcd, k8s-master, dns-pool, k8s-minion, k8s-addons, k8s-ready] }

@@ -17,9 +17,12 @@ const lastWords = `for u; do
 	journalctl --no-pager -q -n 5 -o cat -u "$u"
 done`
 
+// lastQuestion is how long a node may take to answer what goes into an error.
+const lastQuestion = 10 * time.Second
+
 // Explain adds to an error what the units that may be its cause last said. It works for a context that has ended, too.
 func Explain(ctx context.Context, on jig.Conn, err error, units ...string) error {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), lastQuestion)
 	defer stop()
 	out, bad := jig.Run(ctx, on, jig.Script(lastWords, units...))
 	if said := strings.TrimSpace(out); bad == nil && said != "" {
