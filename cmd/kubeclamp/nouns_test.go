@@ -84,6 +84,7 @@ var scrubs = []struct {
 	{regexp.MustCompile(`(?m)^((?:id|[a-z_]+_id): )[1-9][0-9]*$`), "${1}N"},
 	{regexp.MustCompile(`(?m)^(\s+)[0-9]{2,}(,?)$`), "${1}N${2}"}, // in lists of ids
 	{regexp.MustCompile(`(?m)^[0-9]{2,}  `), "N  "},
+	{regexp.MustCompile(`(?m)^N  [0-9]{2,}  `), "N  N  "}, // the id of an object that a row belongs to
 	{regexp.MustCompile(`runs show [0-9]+`), "runs show N"},
 	{regexp.MustCompile(`"?20\d\d-\d\d-\d\dT[0-9:.]+Z"?`), "TIME"},
 	{regexp.MustCompile(`"given": "[^"]*"`), `"given": "..."`},
