@@ -93,13 +93,17 @@ func TestRolesHaveTheirRoom(t *testing.T) {
 			t.Error("README.md does not begin with the role's name, or says next to nothing")
 		}
 		tests, _ := filepath.Glob(filepath.Join(dir, "*_test.go"))
-		asserted := false
+		asserted, rehearsed := false, !touches(t, dir)
 		for _, f := range tests {
 			b, err := os.ReadFile(f)
 			if err != nil {
 				t.Fatal(err)
 			}
 			asserted = asserted || regexp.MustCompile(`roletest\.(Suite|NothingToDo)\(|func TestNothingToDo|nothing to do`).Match(b)
+			rehearsed = rehearsed || regexp.MustCompile(`roletest\.(Suite|Rehearsed)\(|DryRun = true\n.*roletest\.Apply\(`).Match(b)
+		}
+		if !rehearsed {
+			t.Error("no test of it shows that a dry run changes nothing: use roletest.Suite")
 		}
 		if !asserted {
 			t.Error("no test of it asserts that there is nothing to do the second time: use roletest.Suite")
@@ -114,6 +118,22 @@ func TestRolesHaveTheirRoom(t *testing.T) {
 			t.Errorf("roles/%s is no role that roles.go makes", f.Name())
 		}
 	}
+}
+
+// touches says whether a role's code reaches its node at all.
+func touches(t *testing.T, dir string) bool {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(dir, "*.go"))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(f, "_test.go") && regexp.MustCompile(`\.(Conn|Artifacts)\b|role/linux`).Match(b) {
+			return true
+		}
+	}
+	return false
 }
 
 // TestRolesAreGivenThePeersTheyAskFor: who names its peers in barclamp.yaml names all of whom its code speaks, and nobody else.

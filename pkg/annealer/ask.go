@@ -3,10 +3,8 @@ package annealer
 import (
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -79,17 +77,17 @@ func (a *Annealer) ask(ctx context.Context, kept *conns, q crowbar.DryRun) (ans 
 	out := newTranscript(w)
 	a.Hush.begin(out)
 	defer a.Hush.end(out)
-	look := &onlooker{conn: d.conn}
-	changes, wall, err := rehearse(ctx, r, a.dryTarget(ctx, w, look), q.Check)
+	look := &onlooker{}
+	changes, wall, err := rehearse(ctx, r, a.dryTarget(ctx, w, d.conn, look), q.Check)
 	out.learnWall(wall)
 	broken := err != nil && crowbar.KindOf(err) == crowbar.Unavailable
 	kept.put(d, broken)
 	for _, c := range changes {
-		ans.Differences = append(ans.Differences, crowbar.Difference{What: c.What, Name: out.mask(c.Name), Do: c.Do, Diff: out.mask(c.Diff)})
+		ans.Differences = append(ans.Differences, crowbar.Difference{What: c.What, Name: out.mask(c.Name), Do: c.Do, Diff: out.mask(c.Diff), Unified: out.mask(c.Unified), More: c.More})
 	}
 	switch tried := look.caught(); {
 	case len(tried) > 0:
-		ans = crowbar.Answer{Failure: fmt.Sprintf("role %s %s in its dry run, which was refused: the role has to be mended, its answer is worth nothing", w.Role.Name, strings.Join(tried, " and "))}
+		ans = crowbar.Answer{Failure: out.mask(fmt.Sprintf("role %s %s, in its dry run, which was refused: the role has to be mended, its answer is worth nothing", w.Role.Name, strings.Join(tried, " and ")))}
 	case err != nil && ctx.Err() != nil:
 		ans = crowbar.Answer{Failure: line(context.Cause(ctx).Error())}
 	case err != nil:
@@ -121,29 +119,29 @@ func rehearse(ctx context.Context, r role.Role, on role.Target, check bool) (cha
 	return res.Changes, res.Wall, err
 }
 
-func (a *Annealer) dryTarget(ctx context.Context, w *crowbar.Work, look *onlooker) role.Target {
-	n := w.Node
+func (a *Annealer) dryTarget(ctx context.Context, w *crowbar.Work, conn jig.Conn, look *onlooker) role.Target {
+	n, dry := w.Node, newDryConn(conn, look)
 	on := role.Target{Node: n.Short(), Address: n.Address, Deployment: w.Deployment.Name, Arch: n.Arch, Attribs: w.Attribs, Peers: w.Peers,
-		First: w.First, Again: w.Again, Conn: look, DryRun: true}
+		First: w.First, Again: w.Again, Conn: dry, DryRun: true}
 	if on.Arch == "" && !n.System && w.NodeRole.RunCount == 0 { // nobody has found it out yet
-		if machine, err := jig.Run(ctx, look, jig.Cmd{Argv: []string{"uname", "-m"}}); err == nil {
+		if machine, err := jig.Run(ctx, dry, jig.Cmd{Argv: []string{"uname", "-m"}, Reads: true}); err == nil {
 			on.Arch = goarch(strings.TrimSpace(machine))
 		}
 	}
-	on.Artifacts = &dryArtifacts{artifacts{from: a.Artifacts, arch: on.Arch}, look}
+	on.Artifacts = &dryArtifacts{artifacts{from: a.Artifacts, arch: on.Arch}, look.refuse, look}
 	return on
 }
 
-// dryEnv is in the environment of every command of a dry run: a script that honours it changes nothing.
+// dryEnv is in the environment of every command of a dry run, for a script that does more in a run.
 const dryEnv = "KUBECLAMP_DRY_RUN"
 
-// onlooker is a role's connection in a dry run: it looks, and what would write is refused.
+// onlooker keeps what a role tried to change in a dry run.
 type onlooker struct {
-	conn  jig.Conn
 	mu    sync.Mutex
 	tried []string
 }
 
+// refuse is the answer to what would change the node.
 func (o *onlooker) refuse(what string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -153,6 +151,11 @@ func (o *onlooker) refuse(what string) error {
 	return crowbar.Errorf(crowbar.Conflict, "this is a dry run, in which nothing is changed: it %s", what)
 }
 
+// at is refuse for what comes from a place in the role's code.
+func (o *onlooker) at(place string) func(what string) error {
+	return func(what string) error { return o.refuse(what + ", at " + place) }
+}
+
 // caught is what was tried, in words.
 func (o *onlooker) caught() []string {
 	o.mu.Lock()
@@ -160,42 +163,46 @@ func (o *onlooker) caught() []string {
 	return slices.Clone(o.tried)
 }
 
-// Exec runs a command, which knows from its environment that it may only look.
-func (o *onlooker) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
+// dryConn is a role's connection in a dry run: what would change the node is refused, and known.
+type dryConn struct {
+	jig.Conn // a jig.Onlook
+	on       jig.Conn
+	look     *onlooker
+}
+
+func newDryConn(on jig.Conn, look *onlooker) *dryConn {
+	return &dryConn{jig.Onlook(on, look.refuse), on, look}
+}
+
+// Exec runs a command that only reads; it finds in its environment that this is a dry run.
+func (d *dryConn) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	env := maps.Clone(c.Env)
 	if env == nil {
 		env = map[string]string{}
 	}
 	env[dryEnv] = "1"
 	c.Env = env
-	return o.conn.Exec(ctx, c)
+	return d.Conn.Exec(ctx, c)
 }
 
-// Put is refused.
-func (o *onlooker) Put(_ context.Context, path string, _ fs.FileMode, _ io.Reader) error {
-	return o.refuse("writes " + path)
+// At is told from where in the role's code the next calls come.
+func (d *dryConn) At(place string) jig.Conn {
+	return &dryConn{jig.Onlook(d.on, d.look.at(place)), d.on, d.look}
 }
-
-// Get reads a file.
-func (o *onlooker) Get(ctx context.Context, path string) (io.ReadCloser, error) {
-	return o.conn.Get(ctx, path)
-}
-
-// Dial opens a stream from the node.
-func (o *onlooker) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	return o.conn.Dial(ctx, network, addr)
-}
-
-// Close does nothing: the connection serves the next dry run as well.
-func (o *onlooker) Close() error { return nil }
 
 // dryArtifacts tells of artifacts, and puts none.
 type dryArtifacts struct {
 	artifacts
-	look *onlooker
+	refuse func(what string) error
+	look   *onlooker
 }
 
 // Put is refused.
 func (d *dryArtifacts) Put(_ context.Context, name, path string, _ fs.FileMode) error {
-	return d.look.refuse("puts artifact " + name + " to " + path)
+	return d.refuse("puts artifact " + name + " to " + path)
+}
+
+// At is told from where in the role's code the next calls come.
+func (d *dryArtifacts) At(place string) role.Artifacts {
+	return &dryArtifacts{d.artifacts, d.look.at(place), d.look}
 }

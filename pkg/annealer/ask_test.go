@@ -58,7 +58,7 @@ func (s *site) dry(ctx context.Context, name string, on role.Target) (res role.R
 	if !on.DryRun {
 		return s.write(ctx, name, on)
 	}
-	if _, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"facts"}}); err != nil {
+	if _, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"facts"}, Reads: true}); err != nil {
 		return res, err
 	}
 	if _, err := on.Conn.Get(ctx, "/"+name+".a"); err != nil {
@@ -100,15 +100,21 @@ func TestAskCatchesWhoWritesInADryRun(t *testing.T) {
 		case "app": // nor of the refusal
 			_ = on.Artifacts.Put(ctx, "x/y", "/usr/bin/y", 0o755)
 			return role.Result{}, nil
+		case "base": // says nothing of what its command is
+			_, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"mkdir", "/base"}})
+			return role.Result{}, err
 		}
 		return role.Result{}, nil
 	}
 	got := r.foreseen()
-	if want := "unknown role db writes /db.a in its dry run, which was refused"; !strings.HasPrefix(got["db@n0"], want) {
+	if want := "unknown role db writes /db.a, in its dry run, which was refused"; !strings.HasPrefix(got["db@n0"], want) {
 		t.Errorf("%q, want %q", got["db@n0"], want)
 	}
-	if want := "unknown role app puts artifact x/y to /usr/bin/y in its dry run"; !strings.HasPrefix(got["app@n0"], want) {
+	if want := "unknown role app puts artifact x/y to /usr/bin/y, in its dry run"; !strings.HasPrefix(got["app@n0"], want) {
 		t.Errorf("%q, want %q", got["app@n0"], want)
+	}
+	if want := "unknown role base runs `mkdir /base`, which does not say that it only reads"; !strings.HasPrefix(got["base@n0"], want) || strings.Contains(r.machine("n0").done(), "mkdir") {
+		t.Errorf("%q, want %q; done:\n%s", got["base@n0"], want, r.machine("n0").done())
 	}
 	if _, there := r.machine("n0").files["/db.a"]; there {
 		t.Error("the file was written")

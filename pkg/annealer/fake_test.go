@@ -169,7 +169,7 @@ func (r fakeRole) Apply(ctx context.Context, on role.Target) (role.Result, error
 }
 
 func (s *site) write(ctx context.Context, name string, on role.Target) (res role.Result, err error) {
-	if _, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"facts"}}); err != nil {
+	if _, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"facts"}, Reads: true}); err != nil {
 		return res, err
 	}
 	for _, part := range []string{"a", "b"} {

@@ -7,7 +7,12 @@ type Difference struct {
 	What string `json:"what"`           // "file", "unit", "package", "sysctl", "artifact", "member"...
 	Name string `json:"name"`           // "/etc/etcd/etcd.env"
 	Do   string `json:"do"`             // "create", "change", "remove", "restart", "start", "install", "join"...
-	Diff string `json:"diff,omitempty"` // short, no secrets
+	Diff string `json:"diff,omitempty"` // short, no secrets: what of it ("content, mode 0644 -> 0600"), from what to what
+
+	// Unified is the lines of a text that go ("-..."), come ("+...") and stand beside those (" ..."), each run of them below
+	// its "@@ -FROM,LINES +TO,LINES @@"; nothing for a secret, a file that not everybody may read, and what is no text.
+	Unified string `json:"unified,omitempty"`
+	More    int    `json:"more,omitempty"` // lines of it that are left out
 }
 
 // String is one line.

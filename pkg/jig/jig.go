@@ -48,6 +48,8 @@ type Cmd struct {
 	Stdout  io.Writer     // nil = kept in Exit.Stdout
 	Stderr  io.Writer     // nil = kept in Exit.Stderr
 	Timeout time.Duration // 0 = the context's
+	// Reads says that it changes nothing, whatever it finds: it may be run in a dry run. What does not say so may not.
+	Reads bool
 	// Secret keeps stdin and both outputs out of the run log.
 	Secret bool
 }
@@ -62,6 +64,13 @@ type Exit struct {
 // Script is a POSIX shell script given on stdin; args become $1, $2... and so need no quoting.
 func Script(text string, args ...string) Cmd {
 	return Cmd{Argv: append([]string{"/bin/sh", "-s", "--"}, args...), Stdin: strings.NewReader(text)}
+}
+
+// Look is a Script that changes nothing.
+func Look(text string, args ...string) Cmd {
+	c := Script(text, args...)
+	c.Reads = true
+	return c
 }
 
 // Run is Exec for a command that must end with 0: any other end is an error with its whole stderr.

@@ -86,7 +86,7 @@ func dataIn(b []byte) (crowbar.Data, error) {
 func changesOut(in []role.Change) []*rolev1.Change {
 	out := make([]*rolev1.Change, len(in))
 	for i, c := range in {
-		out[i] = &rolev1.Change{What: c.What, Name: c.Name, Do: c.Do, Diff: c.Diff}
+		out[i] = &rolev1.Change{What: c.What, Name: c.Name, Do: c.Do, Diff: c.Diff, Unified: c.Unified, More: int32(c.More)}
 	}
 	return out
 }
@@ -94,7 +94,7 @@ func changesOut(in []role.Change) []*rolev1.Change {
 func changesIn(in []*rolev1.Change) []role.Change {
 	var out []role.Change
 	for _, c := range in {
-		out = append(out, role.Change{What: c.GetWhat(), Name: c.GetName(), Do: c.GetDo(), Diff: c.GetDiff()})
+		out = append(out, role.Change{What: c.GetWhat(), Name: c.GetName(), Do: c.GetDo(), Diff: c.GetDiff(), Unified: c.GetUnified(), More: int(c.GetMore())})
 	}
 	return out
 }
@@ -128,13 +128,13 @@ func checkIn(r *rolev1.CheckResponse) (role.Drift, error) {
 	return d, nil
 }
 
-func startOut(c jig.Cmd) *rolev1.ExecRequest {
+func startOut(c jig.Cmd, place string) *rolev1.ExecRequest {
 	return &rolev1.ExecRequest{Step: &rolev1.ExecRequest_Start{Start: &rolev1.ExecStart{Argv: c.Argv, Env: c.Env,
-		HasStdin: c.Stdin != nil, TimeoutNs: int64(c.Timeout), Secret: c.Secret}}}
+		HasStdin: c.Stdin != nil, TimeoutNs: int64(c.Timeout), Secret: c.Secret, Reads: c.Reads, Place: place}}}
 }
 
 func startIn(s *rolev1.ExecStart) jig.Cmd {
-	return jig.Cmd{Argv: s.GetArgv(), Env: s.GetEnv(), Timeout: time.Duration(s.GetTimeoutNs()), Secret: s.GetSecret()}
+	return jig.Cmd{Argv: s.GetArgv(), Env: s.GetEnv(), Timeout: time.Duration(s.GetTimeoutNs()), Secret: s.GetSecret(), Reads: s.GetReads()}
 }
 
 func artifactOut(a role.Artifact) *rolev1.StatArtifactResponse {

@@ -18,6 +18,7 @@ import (
 type hands struct {
 	rolev1.HandsServiceClient
 	ctx context.Context // of the run
+	dry bool            // it is a dry run
 }
 
 // maxCapture is jig.Exit's limit.
@@ -31,7 +32,7 @@ func (h *hands) Exec(ctx context.Context, c jig.Cmd) (jig.Exit, error) {
 	if err != nil {
 		return jig.Exit{}, statusIn(err)
 	}
-	if err := s.Send(startOut(c)); err != nil && !errors.Is(err, io.EOF) {
+	if err := s.Send(startOut(c, h.place(c.Reads))); err != nil && !errors.Is(err, io.EOF) {
 		return jig.Exit{}, statusIn(err)
 	}
 	spoiled := make(chan error, 1)
@@ -131,7 +132,7 @@ func (h *hands) Put(ctx context.Context, path string, mode fs.FileMode, r io.Rea
 	if err != nil {
 		return statusIn(err)
 	}
-	err = s.Send(&rolev1.PutRequest{Step: &rolev1.PutRequest_Start{Start: &rolev1.PutStart{Path: path, Mode: uint32(mode)}}})
+	err = s.Send(&rolev1.PutRequest{Step: &rolev1.PutRequest_Start{Start: &rolev1.PutStart{Path: path, Mode: uint32(mode), Place: h.place(false)}}})
 	var bad error
 	if err == nil {
 		err = each(r, func(b []byte) error {
@@ -264,7 +265,7 @@ func (a artifacts) Stat(ctx context.Context, name string) (role.Artifact, error)
 
 // Put has the daemon write an artifact on the node.
 func (a artifacts) Put(ctx context.Context, name, path string, mode fs.FileMode) error {
-	_, err := a.PutArtifact(ctx, &rolev1.PutArtifactRequest{Name: name, Path: path, Mode: uint32(mode)})
+	_, err := a.PutArtifact(ctx, &rolev1.PutArtifactRequest{Name: name, Path: path, Mode: uint32(mode), Place: a.place(false)})
 	return statusIn(err)
 }
 

@@ -54,7 +54,7 @@ func (l *lent) Exec(s rolev1.HandsService_ExecServer) error {
 	if start.GetHasStdin() {
 		cmd.Stdin = &upload{recv: func() ([]byte, bool, error) { return stdinOf(s) }}
 	}
-	exit, err := l.on.Conn.Exec(s.Context(), cmd)
+	exit, err := at(l.on.Conn, start.GetPlace()).Exec(s.Context(), cmd)
 	if err != nil {
 		return statusOut(err)
 	}
@@ -139,7 +139,7 @@ func (l *lent) Put(s rolev1.HandsService_PutServer) error {
 		}
 		return m.GetContent(), m.GetEnd(), nil
 	}}
-	if err := l.on.Conn.Put(s.Context(), start.GetPath(), modeIn(start.GetMode()), content); err != nil {
+	if err := at(l.on.Conn, start.GetPlace()).Put(s.Context(), start.GetPath(), modeIn(start.GetMode()), content); err != nil {
 		return statusOut(err)
 	}
 	return s.SendAndClose(&rolev1.PutResponse{})
@@ -213,7 +213,7 @@ func (l *lent) PutArtifact(ctx context.Context, in *rolev1.PutArtifactRequest) (
 	if l.on.Artifacts == nil {
 		return nil, statusOut(crowbar.Errorf(crowbar.NotFound, "artifact %q: there is no catalogue", in.GetName()))
 	}
-	if err := l.on.Artifacts.Put(ctx, in.GetName(), in.GetPath(), modeIn(in.GetMode())); err != nil {
+	if err := at(l.on.Artifacts, in.GetPlace()).Put(ctx, in.GetName(), in.GetPath(), modeIn(in.GetMode())); err != nil {
 		return nil, statusOut(err)
 	}
 	return &rolev1.PutArtifactResponse{}, nil

@@ -123,7 +123,7 @@ func (s *server) target(ctx context.Context, t *rolev1.Target) (role.Target, fun
 	if err != nil {
 		return on, nil, crowbar.Errorf(crowbar.Unavailable, "connect to the daemon's hands: %w", err)
 	}
-	h := &hands{HandsServiceClient: rolev1.NewHandsServiceClient(c), ctx: ctx}
+	h := &hands{HandsServiceClient: rolev1.NewHandsServiceClient(c), ctx: ctx, dry: on.DryRun}
 	meet, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if _, err := h.Hello(meet, &rolev1.HelloRequest{}, grpc.WaitForReady(true)); err != nil {

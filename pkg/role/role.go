@@ -54,7 +54,7 @@ type Target struct {
 	Again      bool                          // it has been applied here before
 	Conn       jig.Conn                      // the only way to touch the node
 	Artifacts  Artifacts                     // the host's catalogue of binaries and images
-	DryRun     bool                          // answer with the changes, make none
+	DryRun     bool                          // answer with the changes, make none; what does not say that it reads is refused
 	Log        func(format string, a ...any) // a line for the run log and the status; no secrets
 }
 

@@ -51,7 +51,7 @@ func (client) Remove(ctx context.Context, on role.Target) error {
 // resolves waits until programs on the node can look the name up.
 func resolves(ctx context.Context, on jig.Conn, name string) error {
 	return role.Await(ctx, fmt.Sprintf("the name %s to resolve on the node", name), 20*time.Second, func(ctx context.Context) (bool, error) {
-		exit, err := on.Exec(ctx, jig.Cmd{Argv: []string{"getent", "ahostsv4", name}, Timeout: 5 * time.Second})
+		exit, err := on.Exec(ctx, jig.Cmd{Reads: true, Argv: []string{"getent", "ahostsv4", name}, Timeout: 5 * time.Second})
 		if err != nil {
 			return false, err
 		}

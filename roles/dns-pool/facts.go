@@ -32,7 +32,7 @@ func explain(ctx context.Context, on role.Target, err error) error {
 	if err == nil || ctx.Err() != nil || on.DryRun {
 		return err
 	}
-	exit, e := on.Conn.Exec(ctx, jig.Cmd{Argv: []string{"journalctl", "--no-pager", "-o", "cat", "-n", "10", "-u", unitName}, Timeout: 5 * time.Second})
+	exit, e := on.Conn.Exec(ctx, jig.Cmd{Reads: true, Argv: []string{"journalctl", "--no-pager", "-o", "cat", "-n", "10", "-u", unitName}, Timeout: 5 * time.Second})
 	if e != nil || exit.Code != 0 || len(exit.Stdout) == 0 {
 		return err
 	}

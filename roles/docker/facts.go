@@ -21,7 +21,7 @@ echo "containerd=$(ctr version 2>&1 | awk '/^Server:/ { s = 1 } s && $1 == "Vers
 func versions() linux.Probe { return linux.Probe{Name: "versions", Script: versionScript} }
 
 func ask(ctx context.Context, on role.Target) (version, error) {
-	out, err := jig.Run(ctx, on.Conn, jig.Script("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"+versionScript))
+	out, err := jig.Run(ctx, on.Conn, jig.Look("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"+versionScript))
 	if err != nil {
 		return version{}, err
 	}

@@ -282,7 +282,7 @@ func (r *run) withJournal(ctx context.Context, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	words, e := jig.Run(ctx, r.on.Conn, jig.Cmd{Argv: []string{"journalctl", "--no-pager", "-q", "-o", "cat", "-n", "5", "-u", unit}})
+	words, e := jig.Run(ctx, r.on.Conn, jig.Cmd{Reads: true, Argv: []string{"journalctl", "--no-pager", "-q", "-o", "cat", "-n", "5", "-u", unit}})
 	if e != nil || strings.TrimSpace(words) == "" {
 		return err
 	}

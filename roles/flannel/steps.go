@@ -134,7 +134,7 @@ func (r *run) obtain(ctx context.Context) error {
 	}
 	return role.Await(ctx, "a subnet of "+r.c.Pods+" for node "+r.on.Node, 2*time.Minute, func(ctx context.Context) (bool, error) {
 		p := probe()
-		out, err := jig.Run(ctx, r.on.Conn, jig.Script(p.Script, p.Args...))
+		out, err := jig.Run(ctx, r.on.Conn, jig.Look(p.Script, p.Args...))
 		if err != nil {
 			return false, err
 		}

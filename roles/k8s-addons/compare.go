@@ -47,7 +47,7 @@ func ask(ctx context.Context, on role.Target, c config) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	exit, err := on.Conn.Exec(ctx, jig.Script(factsText, with, without, kube.KubectlFile, kube.AdminConfig))
+	exit, err := on.Conn.Exec(ctx, jig.Look(factsText, with, without, kube.KubectlFile, kube.AdminConfig))
 	if err != nil {
 		return facts{}, err
 	}

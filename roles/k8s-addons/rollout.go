@@ -13,7 +13,7 @@ import (
 // rolledOut waits until every pod of cluster DNS is available, and says of those that are not why.
 func rolledOut(ctx context.Context, on role.Target) error {
 	err := role.Await(ctx, "the pods of cluster DNS", rolloutLimit, func(ctx context.Context) (bool, error) {
-		out, err := kube.Kubectl(ctx, on.Conn, "", "-n", "kube-system", "get", "deployments,pods", "-l", "k8s-app=kube-dns", "-o", "json")
+		out, err := kube.KubectlGet(ctx, on.Conn, "-n", "kube-system", "deployments,pods", "-l", "k8s-app=kube-dns", "-o", "json")
 		if err != nil {
 			return false, err
 		}

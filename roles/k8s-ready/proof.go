@@ -29,7 +29,7 @@ func (r *run) deploy(ctx context.Context) error {
 // await waits for a ready pod on every node that is Ready.
 func (r *run) await(ctx context.Context) error {
 	err := role.Await(ctx, "a test server on "+some(r.facts.Ready), podsLimit, func(ctx context.Context) (bool, error) {
-		out, err := kube.Kubectl(ctx, r.on.Conn, "", "-n", space, "get", "pods", "-l", "app=testserver", "-o", "json")
+		out, err := kube.KubectlGet(ctx, r.on.Conn, "-n", space, "pods", "-l", "app=testserver", "-o", "json")
 		if err != nil {
 			return false, err
 		}
@@ -135,7 +135,7 @@ func is(want string) func(string) error {
 
 // service has a pod fetch through the Service's address.
 func (r *run) service(ctx context.Context) error {
-	ip, err := kube.Kubectl(ctx, r.on.Conn, "", "-n", space, "get", "service", "testserver", "-o", "jsonpath={.spec.clusterIP}")
+	ip, err := kube.KubectlGet(ctx, r.on.Conn, "-n", space, "service", "testserver", "-o", "jsonpath={.spec.clusterIP}")
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (r *run) counters(ctx context.Context) counts {
 	if r.from.Node != r.on.Node || len(r.pods) < 2 {
 		return c
 	}
-	out, err := jig.Run(ctx, r.on.Conn, jig.Script(countText, r.pods[(i+1)%len(r.pods)].IP))
+	out, err := jig.Run(ctx, r.on.Conn, jig.Look(countText, r.pods[(i+1)%len(r.pods)].IP))
 	if err = errors.Join(err, json.Unmarshal([]byte(out), &c)); err != nil {
 		r.on.Logf("the way to other pods cannot be shown: %v", err)
 	}

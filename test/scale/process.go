@@ -106,7 +106,7 @@ func (n nothing) Describe() role.Info { return role.Info{Name: n.name} }
 // Apply looks at the node, as every role does, and changes nothing.
 func (n nothing) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	began := time.Now()
-	_, err := on.Conn.Exec(ctx, jig.Cmd{Argv: []string{"look"}})
+	_, err := on.Conn.Exec(ctx, jig.Cmd{Argv: []string{"look"}, Reads: true})
 	p := n.p
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -24,7 +24,7 @@ const lastQuestion = 10 * time.Second
 func Explain(ctx context.Context, on jig.Conn, err error, units ...string) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), lastQuestion)
 	defer stop()
-	out, bad := jig.Run(ctx, on, jig.Script(lastWords, units...))
+	out, bad := jig.Run(ctx, on, jig.Look(lastWords, units...))
 	if said := strings.TrimSpace(out); bad == nil && said != "" {
 		return fmt.Errorf("%w\n%s", err, said)
 	}

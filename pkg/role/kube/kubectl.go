@@ -16,8 +16,20 @@ const (
 // Kubectl runs kubectl on a master, as the administrator, and gives what it prints. An exit code other than 0 is an error
 // that holds all that kubectl says.
 func Kubectl(ctx context.Context, on jig.Conn, stdin string, args ...string) (string, error) {
-	argv := append([]string{KubectlFile, "--kubeconfig", AdminConfig, "--request-timeout=60s"}, args...)
-	return jig.Run(ctx, on, jig.Cmd{Argv: argv, Stdin: strings.NewReader(stdin)})
+	c := kubectl(args...)
+	c.Stdin = strings.NewReader(stdin)
+	return jig.Run(ctx, on, c)
+}
+
+// KubectlGet is Kubectl's get, which changes nothing.
+func KubectlGet(ctx context.Context, on jig.Conn, args ...string) (string, error) {
+	c := kubectl(append([]string{"get"}, args...)...)
+	c.Reads = true
+	return jig.Run(ctx, on, c)
+}
+
+func kubectl(args ...string) jig.Cmd {
+	return jig.Cmd{Argv: append([]string{KubectlFile, "--kubeconfig", AdminConfig, "--request-timeout=60s"}, args...)}
 }
 
 // KubectlApply makes the cluster have the objects of a manifest (YAML or JSON) as they are there, whoever else has set fields of theirs.

@@ -21,7 +21,7 @@ var pressures = map[string]string{
 func NoPods(ctx context.Context, on jig.Conn, err error) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), lastQuestion)
 	defer stop()
-	out, bad := Kubectl(ctx, on, "", "get", "nodes", "-o", "json")
+	out, bad := KubectlGet(ctx, on, "nodes", "-o", "json")
 	if bad != nil {
 		return err
 	}

@@ -56,7 +56,9 @@ func (q Query) Cmd() jig.Cmd {
 		args = append(args, p.Name, p.Script, strconv.Itoa(len(p.Args)))
 		args = append(args, p.Args...)
 	}
-	return command(readScript, args)
+	c := command(readScript, args)
+	c.Reads = true
+	return c
 }
 
 func command(script string, args []string) jig.Cmd {

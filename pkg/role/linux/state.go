@@ -86,7 +86,7 @@ type Unit struct {
 type Sysctl struct{ Key, Value string }
 
 // Probe is one more thing to read in the same Exec: a POSIX shell fragment whose stdout becomes Facts.Probe[Name].
-// Args are its $1, $2...; PATH holds the sbin folders; a bad end is in Facts.ProbeCode and is no error.
+// It only reads: it is run in dry runs too. Args are its $1, $2...; PATH holds the sbin folders; a bad end is in Facts.ProbeCode and is no error.
 type Probe struct {
 	Name, Script string
 	Args         []string

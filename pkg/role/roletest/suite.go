@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 )
 
@@ -37,14 +40,41 @@ func start(newTarget Make) (*Node, role.Target) {
 	return n, on
 }
 
-// Apply applies a role and fails the test if that fails.
+// Apply applies a role and fails the test if that fails, or if it is a dry run and tries to change the node.
 func Apply(t *testing.T, r role.Role, on role.Target) role.Result {
 	t.Helper()
+	if on.DryRun {
+		on = Rehearsed(t, on)
+	}
 	res, err := r.Apply(context.Background(), on)
 	if err != nil {
 		t.Fatalf("apply: %v", err)
 	}
 	return res
+}
+
+// Rehearsed is a target for a dry run: what would change the node fails the test and is refused.
+func Rehearsed(t *testing.T, on role.Target) role.Target {
+	refuse := func(what string) error {
+		t.Errorf("in a dry run the role %s", what)
+		return crowbar.Errorf(crowbar.Conflict, "this is a dry run: it %s", what)
+	}
+	on.DryRun, on.Conn = true, jig.Onlook(on.Conn, refuse)
+	if on.Artifacts != nil {
+		on.Artifacts = told{on.Artifacts, refuse}
+	}
+	return on
+}
+
+// told is artifacts that are not put.
+type told struct {
+	role.Artifacts
+	refuse func(what string) error
+}
+
+// Put is refused.
+func (a told) Put(_ context.Context, name, path string, _ fs.FileMode) error {
+	return a.refuse("puts artifact " + name + " to " + path)
 }
 
 // NothingToDo applies a role and asserts one Exec, no Put, no change.
@@ -72,6 +102,8 @@ func dryRun(t *testing.T, newTarget Make, r role.Role) {
 	if p, d := fmt.Sprint(plan.Changes), fmt.Sprint(done.Changes); p != d {
 		t.Fatalf("planned:\n%s\ndone:\n%s", p, d)
 	}
+	on.Again = true
+	Apply(t, r, Rehearsed(t, on)) // and where there is nothing to do
 }
 
 // killed runs the role on a fresh node, killed at its first, second... change, and then again to its end.
@@ -112,7 +144,7 @@ func byHand(t *testing.T, newTarget Make, r role.Role) {
 		n.Write(p, n.Files[p].Content+"\nspoilt\n", mode)
 		n.Files[p].Owner = owner
 		if c, ok := r.(role.Checker); ok {
-			d, err := c.Check(context.Background(), on)
+			d, err := c.Check(context.Background(), Rehearsed(t, on))
 			if err != nil || len(d.Changes) == 0 {
 				t.Errorf("check does not see that %s was changed by hand: %v %v", p, d, err)
 			}

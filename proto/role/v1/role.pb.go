@@ -413,6 +413,8 @@ type Change struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Do            string                 `protobuf:"bytes,3,opt,name=do,proto3" json:"do,omitempty"`
 	Diff          string                 `protobuf:"bytes,4,opt,name=diff,proto3" json:"diff,omitempty"`
+	Unified       string                 `protobuf:"bytes,5,opt,name=unified,proto3" json:"unified,omitempty"` // lines of a text file that go and come
+	More          int32                  `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`      // lines of that which are left out
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -473,6 +475,20 @@ func (x *Change) GetDiff() string {
 		return x.Diff
 	}
 	return ""
+}
+
+func (x *Change) GetUnified() string {
+	if x != nil {
+		return x.Unified
+	}
+	return ""
+}
+
+func (x *Change) GetMore() int32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
 }
 
 type ApplyRequest struct {
@@ -1111,6 +1127,8 @@ type ExecStart struct {
 	HasStdin      bool                   `protobuf:"varint,3,opt,name=has_stdin,json=hasStdin,proto3" json:"has_stdin,omitempty"`
 	TimeoutNs     int64                  `protobuf:"varint,4,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`
 	Secret        bool                   `protobuf:"varint,5,opt,name=secret,proto3" json:"secret,omitempty"`
+	Reads         bool                   `protobuf:"varint,6,opt,name=reads,proto3" json:"reads,omitempty"` // it changes nothing
+	Place         string                 `protobuf:"bytes,7,opt,name=place,proto3" json:"place,omitempty"`  // file:line in the role's code; in dry runs
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1178,6 +1196,20 @@ func (x *ExecStart) GetSecret() bool {
 		return x.Secret
 	}
 	return false
+}
+
+func (x *ExecStart) GetReads() bool {
+	if x != nil {
+		return x.Reads
+	}
+	return false
+}
+
+func (x *ExecStart) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
 }
 
 type ExecResponse struct {
@@ -1379,7 +1411,8 @@ func (*PutRequest_End) isPutRequest_Step() {}
 type PutStart struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	Mode          uint32                 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"` // Go's fs.FileMode
+	Mode          uint32                 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"`  // Go's fs.FileMode
+	Place         string                 `protobuf:"bytes,3,opt,name=place,proto3" json:"place,omitempty"` // file:line in the role's code; in dry runs
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1426,6 +1459,13 @@ func (x *PutStart) GetMode() uint32 {
 		return x.Mode
 	}
 	return 0
+}
+
+func (x *PutStart) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
 }
 
 type PutResponse struct {
@@ -1862,7 +1902,8 @@ type PutArtifactRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
-	Mode          uint32                 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"` // Go's fs.FileMode
+	Mode          uint32                 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"`  // Go's fs.FileMode
+	Place         string                 `protobuf:"bytes,4,opt,name=place,proto3" json:"place,omitempty"` // file:line in the role's code; in dry runs
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1916,6 +1957,13 @@ func (x *PutArtifactRequest) GetMode() uint32 {
 		return x.Mode
 	}
 	return 0
+}
+
+func (x *PutArtifactRequest) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
 }
 
 type PutArtifactResponse struct {
@@ -2068,12 +2116,14 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\asettled\x18\x05 \x01(\bR\asettled\x12\x14\n" +
 	"\x05first\x18\x06 \x01(\bR\x05first\x12\x14\n" +
 	"\x05alive\x18\a \x01(\bR\x05alive\x12\x1b\n" +
-	"\twall_json\x18\b \x01(\fR\bwallJson\"T\n" +
+	"\twall_json\x18\b \x01(\fR\bwallJson\"\x82\x01\n" +
 	"\x06Change\x12\x12\n" +
 	"\x04what\x18\x01 \x01(\tR\x04what\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02do\x18\x03 \x01(\tR\x02do\x12\x12\n" +
-	"\x04diff\x18\x04 \x01(\tR\x04diff\"A\n" +
+	"\x04diff\x18\x04 \x01(\tR\x04diff\x12\x18\n" +
+	"\aunified\x18\x05 \x01(\tR\aunified\x12\x12\n" +
+	"\x04more\x18\x06 \x01(\x05R\x04more\"A\n" +
 	"\fApplyRequest\x121\n" +
 	"\x06target\x18\x01 \x01(\v2\x19.kubeclamp.role.v1.TargetR\x06target\"\x97\x01\n" +
 	"\rApplyResponse\x123\n" +
@@ -2114,14 +2164,16 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\x05stdin\x18\x02 \x01(\fH\x00R\x05stdin\x12\x1d\n" +
 	"\tstdin_end\x18\x03 \x01(\bH\x00R\bstdinEnd\x12#\n" +
 	"\fstdin_broken\x18\x04 \x01(\tH\x00R\vstdinBrokenB\x06\n" +
-	"\x04step\"\xe4\x01\n" +
+	"\x04step\"\x90\x02\n" +
 	"\tExecStart\x12\x12\n" +
 	"\x04argv\x18\x01 \x03(\tR\x04argv\x127\n" +
 	"\x03env\x18\x02 \x03(\v2%.kubeclamp.role.v1.ExecStart.EnvEntryR\x03env\x12\x1b\n" +
 	"\thas_stdin\x18\x03 \x01(\bR\bhasStdin\x12\x1d\n" +
 	"\n" +
 	"timeout_ns\x18\x04 \x01(\x03R\ttimeoutNs\x12\x16\n" +
-	"\x06secret\x18\x05 \x01(\bR\x06secret\x1a6\n" +
+	"\x06secret\x18\x05 \x01(\bR\x06secret\x12\x14\n" +
+	"\x05reads\x18\x06 \x01(\bR\x05reads\x12\x14\n" +
+	"\x05place\x18\a \x01(\tR\x05place\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
@@ -2135,10 +2187,11 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\x05start\x18\x01 \x01(\v2\x1b.kubeclamp.role.v1.PutStartH\x00R\x05start\x12\x1a\n" +
 	"\acontent\x18\x02 \x01(\fH\x00R\acontent\x12\x12\n" +
 	"\x03end\x18\x03 \x01(\bH\x00R\x03endB\x06\n" +
-	"\x04step\"2\n" +
+	"\x04step\"H\n" +
 	"\bPutStart\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
-	"\x04mode\x18\x02 \x01(\rR\x04mode\"\r\n" +
+	"\x04mode\x18\x02 \x01(\rR\x04mode\x12\x14\n" +
+	"\x05place\x18\x03 \x01(\tR\x05place\"\r\n" +
 	"\vPutResponse\" \n" +
 	"\n" +
 	"GetRequest\x12\x12\n" +
@@ -2161,11 +2214,12 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
 	"\x06sha256\x18\x03 \x01(\tR\x06sha256\x12\x12\n" +
-	"\x04size\x18\x04 \x01(\x03R\x04size\"P\n" +
+	"\x04size\x18\x04 \x01(\x03R\x04size\"f\n" +
 	"\x12PutArtifactRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
-	"\x04mode\x18\x03 \x01(\rR\x04mode\"\x15\n" +
+	"\x04mode\x18\x03 \x01(\rR\x04mode\x12\x14\n" +
+	"\x05place\x18\x04 \x01(\tR\x05place\"\x15\n" +
 	"\x13PutArtifactResponse\" \n" +
 	"\n" +
 	"LogRequest\x12\x12\n" +

@@ -77,6 +77,24 @@ var during = map[string]func(context.Context, role.Target) (role.Result, error){
 		fmt.Fprintln(os.Stderr, "I take my time")
 		select {}
 	},
+	"cheats-by-command": func(ctx context.Context, on role.Target) (role.Result, error) {
+		_, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"touch", "/cheated"}}) // and does not ask whether it may
+		return role.Result{}, err
+	},
+	"cheats-by-file": func(ctx context.Context, on role.Target) (role.Result, error) {
+		_ = on.Conn.Put(ctx, "/cheated", 0o644, strings.NewReader("x")) // nor hears the answer
+		return role.Result{}, nil
+	},
+	"honest": func(ctx context.Context, on role.Target) (role.Result, error) {
+		if _, err := jig.Run(ctx, on.Conn, jig.Look("cat /etc/os-release")); err != nil {
+			return role.Result{}, err
+		}
+		res := role.Result{Changes: []role.Change{{What: "file", Name: "/honest", Do: "change", Diff: "content", Unified: "@@ -1,1 +1,1 @@\n-a\n+b\n", More: 3}}}
+		if !on.DryRun {
+			return res, on.Conn.Put(ctx, "/honest", 0o644, strings.NewReader("b\n"))
+		}
+		return res, nil
+	},
 	"sleeper": func(ctx context.Context, on role.Target) (role.Result, error) {
 		_, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"/bin/sh", "-c", `sleep "$1" & wait`, "sleeper", "3601.5"}})
 		return role.Result{}, err
