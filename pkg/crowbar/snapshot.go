@@ -3,6 +3,7 @@ package crowbar
 import (
 	"iter"
 	"slices"
+	"strconv"
 )
 
 // Snapshot is the whole state at one revision. It is immutable and safe for any number of readers; Apply makes the next
@@ -183,7 +184,7 @@ func (s *Snapshot) index(o Object, how listing) {
 }
 
 // hash is FNV-1a, cut to six levels of a trie; a clash costs a comparison.
-func hash(a, b string) uint64 {
+func hash[T string | []byte](a string, b T) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(a) {
 		h = (h ^ uint64(a[i])) * 1099511628211
@@ -311,7 +312,15 @@ func (s *Snapshot) DeploymentNamed(n string) *Deployment {
 
 // DeploymentRoleOf is what is said of a role in a deployment, or nil.
 func (s *Snapshot) DeploymentRoleOf(deployment, role ID) *DeploymentRole {
-	return byName[*DeploymentRole](s, KindDeploymentRole, deployment.String()+"/"+role.String())
+	var room [20 + 1 + 20]byte // it is asked for with every run
+	name := strconv.AppendUint(append(strconv.AppendUint(room[:0], uint64(deployment), 10), '/'), uint64(role), 10)
+	ids, _ := s.named.get(hash(string(KindDeploymentRole), name))
+	for id := range ids.all() {
+		if dr := s.DeploymentRole(id); dr != nil && dr.Deployment == deployment && dr.Role == role {
+			return dr
+		}
+	}
+	return nil
 }
 
 // SecretNamed is a sealed value of a deployment, or nil.

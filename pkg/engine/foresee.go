@@ -83,8 +83,12 @@ func (e *Engine) wanted(d *draft, want crowbar.PlanFor, even bool) (dep *crowbar
 	}
 	poked = map[crowbar.ID]bool{}
 	for nr := range d.s.NodeRoles() {
-		was := at.NodeRole(nr.ID)
-		poked[nr.ID] = nr.State != crowbar.Active && was != nil && was.State == crowbar.Active
+		if nr.State == crowbar.Active {
+			continue
+		}
+		if was := at.NodeRole(nr.ID); was != nr && was != nil && was.State == crowbar.Active {
+			poked[nr.ID] = true
+		}
 	}
 	switch {
 	case want.Force:

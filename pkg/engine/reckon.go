@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,17 +15,18 @@ const few = 10
 // kind is what recorded runs are comparable: those that changed something take far longer than those that found nothing to
 // do, and a removal is a third thing.
 type kind struct {
-	of              crowbar.ID // a node-role, or a role
-	changed, remove bool
+	role            crowbar.ID
+	remove, changed bool
 }
 
 // reckon sets the times of a plan and of its steps, from recorded runs. A node-role's own runs count; where it has none, those
 // of its role on other nodes. What has no history of its kind is unknown.
 func (e *Engine) reckon(s *crowbar.Snapshot, p *crowbar.Plan) {
-	if len(p.Steps) == 0 {
+	took, spreads := durations(s), map[kind]spread{}
+	if len(took) == 0 { // as in a new fleet, which may be large
+		p.Unrecorded = len(p.Steps)
 		return
 	}
-	took, spreads := durations(s), map[kind]spread{}
 	for i := range p.Steps {
 		st := &p.Steps[i]
 		st.Expected, st.Low, st.High, st.History = 0, 0, 0, 0
@@ -33,25 +35,22 @@ func (e *Engine) reckon(s *crowbar.Snapshot, p *crowbar.Plan) {
 			p.Unrecorded++
 			continue
 		}
-		changed := st.Outlook == crowbar.WillChange || st.Outlook == crowbar.KnownAfter || st.Outlook != crowbar.WillNot && nr.RunCount == 0
-		if len(took) == 0 {
+		of := kind{nr.Role, nr.Removing, st.Outlook == crowbar.WillChange || st.Outlook == crowbar.KnownAfter || st.Outlook != crowbar.WillNot && nr.RunCount == 0}
+		own := ownDurations(s, nr, of)
+		if len(own) == 0 && len(took[of]) == 0 {
 			p.Unrecorded++
 			continue
 		}
-		of := kind{nr.ID, changed, nr.Removing}
-		if len(took[of]) == 0 {
-			of.of = nr.Role
-		}
-		if len(took[of]) == 0 {
-			p.Unrecorded++
-			continue
-		}
-		sp, known := spreads[of]
-		if !known { // once for all nodes that have none of their own
+		var sp spread
+		if len(own) > 0 {
+			sp = spreadOf(own)
+		} else if known, is := spreads[of]; is { // once for all nodes that have none of their own
+			sp = known
+		} else {
 			sp = spreadOf(took[of])
 			spreads[of] = sp
 		}
-		st.Expected, st.Low, st.High, st.History = crowbar.Duration(sp.mid), crowbar.Duration(sp.low), crowbar.Duration(sp.high), len(took[of])
+		st.Expected, st.Low, st.High, st.History = crowbar.Duration(sp.mid), crowbar.Duration(sp.low), crowbar.Duration(sp.high), cmp.Or(len(own), len(took[of]))
 	}
 	parallel := e.Parallel
 	if parallel == 0 {
@@ -66,19 +65,30 @@ func (e *Engine) reckon(s *crowbar.Snapshot, p *crowbar.Plan) {
 	}
 }
 
-// durations is how long runs took that ended well. A node-role's and a role's ids are never the same.
+// durations is how long the runs of each role took that ended well.
 func durations(s *crowbar.Snapshot) map[kind][]time.Duration {
 	out := map[kind][]time.Duration{}
 	for r := range s.Runs() {
-		if r.Outcome != "changed" && r.Outcome != "unchanged" || r.Started.IsZero() || r.Finished.IsZero() {
-			continue
-		}
-		for _, of := range []crowbar.ID{r.NodeRole, r.Role} {
-			k := kind{of, r.Outcome == "changed", r.Remove}
+		if endedWell(r) {
+			k := kind{r.Role, r.Remove, r.Outcome == "changed"}
 			out[k] = append(out[k], r.Finished.Sub(r.Started))
 		}
 	}
 	return out
+}
+
+// ownDurations is how long those of a node-role took.
+func ownDurations(s *crowbar.Snapshot, nr *crowbar.NodeRole, of kind) (out []time.Duration) {
+	for _, r := range s.RunsOf(nr.ID) {
+		if endedWell(r) && r.Remove == of.remove && (r.Outcome == "changed") == of.changed {
+			out = append(out, r.Finished.Sub(r.Started))
+		}
+	}
+	return out
+}
+
+func endedWell(r *crowbar.Run) bool {
+	return (r.Outcome == "changed" || r.Outcome == "unchanged") && !r.Started.IsZero() && !r.Finished.IsZero()
 }
 
 // spread is the median, and the ends: of few the shortest and longest, of many the 10th and 90th percentile.

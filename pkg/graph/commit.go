@@ -27,7 +27,7 @@ func Commit(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error
 		d.put(&c)
 	}
 	changed := d.commitRoles(deployment)
-	for _, nr := range in(d.s, deployment) {
+	for _, nr := range those(d.s, deployment, func(nr *crowbar.NodeRole) bool { return nr.State == crowbar.Proposed || nr.Proposed != nil }) {
 		d.commit(nr)
 	}
 	d.pokeBelow(changed, deployment)

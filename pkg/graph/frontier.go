@@ -10,11 +10,26 @@ import (
 // Frontier knows what may begin now, and keeps that in step with the state at the price of what has changed in it, however
 // large the rest is. It is for one goroutine.
 type Frontier struct {
-	s     *crowbar.Snapshot
-	ready []*crowbar.NodeRole                // soonest first: of each node those that only an exclusive may keep, and the first that nothing keeps
-	of    map[crowbar.ID][]*crowbar.NodeRole // the same by node
-	live  map[crowbar.ID][]*crowbar.NodeRole // by node: what waits, runs or is in error; of a long chain it is one or two
+	s      *crowbar.Snapshot
+	ready  []berthed // soonest first
+	berths map[crowbar.ID]*berth
+	moved  []*berth // to be looked at again
 }
+
+// berth is what the frontier knows of a node.
+type berth struct {
+	node  crowbar.ID
+	live  []*crowbar.NodeRole // what waits, runs or is in error there; of a long chain it is one or two
+	ready []*crowbar.NodeRole // of those what only an exclusive may keep, and the first that nothing keeps
+	moved bool
+}
+
+type berthed struct {
+	*crowbar.NodeRole
+	at *berth
+}
+
+func sooner(a, b berthed) int { return soonest(a.NodeRole, b.NodeRole) }
 
 // whole are the kinds of which one change may concern every node.
 var whole = []crowbar.Kind{crowbar.KindDeployment, crowbar.KindRole, crowbar.KindJig}
@@ -29,23 +44,34 @@ func (f *Frontier) Move(s *crowbar.Snapshot) {
 		f.anew()
 		return
 	}
-	moved := map[crowbar.ID]bool{}
 	for id := range s.Changed(f.s, crowbar.KindNode) {
-		moved[id] = true
+		f.berth(id)
 	}
 	for id := range s.Changed(f.s, crowbar.KindNodeRole) {
-		was, is := f.s.NodeRole(id), s.NodeRole(id)
-		if was != nil {
-			moved[was.Node] = true
-			f.forget(was)
+		if was := f.s.NodeRole(id); was != nil {
+			f.berth(was.Node).forget(id)
 		}
-		if is != nil {
-			moved[is.Node] = true
-			f.note(is)
+		if is := s.NodeRole(id); is != nil {
+			f.berth(is.Node).note(is)
 		}
 	}
 	f.s = s
-	f.look(moved)
+	f.look()
+}
+
+// follow is Move for one who has changed the state that it knows in place, and names what.
+func (f *Frontier) follow(changed []*crowbar.NodeRole) {
+	for i, nr := range changed {
+		if i > 0 && changed[i-1] == nr {
+			continue
+		}
+		b := f.berth(nr.Node)
+		b.forget(nr.ID)
+		if is := f.s.NodeRole(nr.ID); is != nil {
+			b.note(is)
+		}
+	}
+	f.look()
 }
 
 func (f *Frontier) concernsAll(s *crowbar.Snapshot) bool {
@@ -57,95 +83,114 @@ func (f *Frontier) concernsAll(s *crowbar.Snapshot) bool {
 	return false
 }
 
+// berth is that of a node, which is looked at again.
+func (f *Frontier) berth(node crowbar.ID) *berth {
+	b := f.berths[node]
+	if b == nil {
+		b = &berth{node: node}
+		f.berths[node] = b
+	}
+	if !b.moved {
+		b.moved = true
+		f.moved = append(f.moved, b)
+	}
+	return b
+}
+
 // anew looks at every node.
 func (f *Frontier) anew() {
-	f.ready, f.of, f.live = nil, map[crowbar.ID][]*crowbar.NodeRole{}, map[crowbar.ID][]*crowbar.NodeRole{}
+	f.ready, f.berths, f.moved = nil, map[crowbar.ID]*berth{}, nil
 	for nr := range f.s.NodeRoles() {
-		f.note(nr)
+		if lives(nr) {
+			f.berth(nr.Node).note(nr)
+		}
+	}
+	f.look()
+}
+
+// lives says that a node-role decides what may begin on its node.
+func lives(nr *crowbar.NodeRole) bool {
+	return nr.State == crowbar.Todo || nr.State == crowbar.Transition || nr.State == crowbar.Error
+}
+
+func (b *berth) note(nr *crowbar.NodeRole) {
+	if lives(nr) {
+		b.live = append(b.live, nr)
+	}
+}
+
+func (b *berth) forget(id crowbar.ID) {
+	b.live = slices.DeleteFunc(b.live, func(nr *crowbar.NodeRole) bool { return nr.ID == id })
+}
+
+// look looks at what has moved. Where that is much, sorting everything is cheaper than one place after the other.
+func (f *Frontier) look() {
+	few := len(f.moved) <= 64
+	if !few {
+		f.ready = slices.DeleteFunc(f.ready, func(x berthed) bool { return x.at.moved })
 	}
 	v := viewOf(f.s)
-	for n, live := range f.live {
-		if list := v.candidates(live); len(list) > 0 {
-			f.of[n] = list
-			f.ready = append(f.ready, list...)
+	var fresh []berthed
+	for _, b := range f.moved {
+		if few {
+			f.clear(b)
+		}
+		b.moved, b.ready = false, v.candidates(b.ready[:0], b.live)
+		for _, nr := range b.ready {
+			fresh = append(fresh, berthed{nr, b})
+		}
+		if len(b.live) == 0 {
+			delete(f.berths, b.node)
 		}
 	}
-	slices.SortFunc(f.ready, soonest)
+	f.moved = f.moved[:0]
+	f.join(fresh, few)
 }
 
-// note takes a node-role up that decides what may begin on its node.
-func (f *Frontier) note(nr *crowbar.NodeRole) {
-	switch nr.State {
-	case crowbar.Todo, crowbar.Transition, crowbar.Error:
-		f.live[nr.Node] = append(f.live[nr.Node], nr)
+// clear takes what is ready on a node out of the list.
+func (f *Frontier) clear(b *berth) {
+	for _, nr := range b.ready {
+		if i, is := slices.BinarySearchFunc(f.ready, berthed{nr, b}, sooner); is {
+			f.ready = slices.Delete(f.ready, i, i+1)
+		}
 	}
 }
 
-func (f *Frontier) forget(was *crowbar.NodeRole) {
-	live, had := f.live[was.Node]
-	if !had {
+// join puts what is fresh among what is ready.
+func (f *Frontier) join(fresh []berthed, few bool) {
+	if few {
+		for _, x := range fresh {
+			i, _ := slices.BinarySearchFunc(f.ready, x, sooner)
+			f.ready = slices.Insert(f.ready, i, x)
+		}
 		return
 	}
-	if live = slices.DeleteFunc(live, func(nr *crowbar.NodeRole) bool { return nr.ID == was.ID }); len(live) == 0 {
-		delete(f.live, was.Node)
-	} else {
-		f.live[was.Node] = live
+	slices.SortFunc(fresh, sooner)
+	old := f.ready
+	f.ready = make([]berthed, 0, len(old)+len(fresh))
+	for len(old) > 0 && len(fresh) > 0 {
+		if sooner(old[0], fresh[0]) < 0 {
+			f.ready, old = append(f.ready, old[0]), old[1:]
+		} else {
+			f.ready, fresh = append(f.ready, fresh[0]), fresh[1:]
+		}
 	}
+	f.ready = append(append(f.ready, old...), fresh...)
 }
 
-// look looks at some nodes again. Where they are many, sorting everything is cheaper than one place after the other.
-func (f *Frontier) look(moved map[crowbar.ID]bool) {
-	v := viewOf(f.s)
-	var gone map[*crowbar.NodeRole]bool
-	many := len(moved) > 64
-	if many {
-		gone = map[*crowbar.NodeRole]bool{}
-	}
-	var fresh []*crowbar.NodeRole
-	for n := range moved {
-		for _, nr := range f.of[n] {
-			if many {
-				gone[nr] = true
-			} else if i, is := slices.BinarySearchFunc(f.ready, nr, soonest); is {
-				f.ready = slices.Delete(f.ready, i, i+1)
-			}
-		}
-		list := v.candidates(f.live[n])
-		if len(list) == 0 {
-			delete(f.of, n)
-			continue
-		}
-		f.of[n] = list
-		fresh = append(fresh, list...)
-	}
-	if many {
-		f.ready = append(slices.DeleteFunc(f.ready, func(nr *crowbar.NodeRole) bool { return gone[nr] }), fresh...)
-		slices.SortFunc(f.ready, soonest)
-		return
-	}
-	for _, nr := range fresh {
-		i, _ := slices.BinarySearchFunc(f.ready, nr, soonest)
-		f.ready = slices.Insert(f.ready, i, nr)
-	}
-}
-
-// candidates is what of the live ones of a node waits and could begin there, soonest first, up to the first that no exclusive
-// can keep.
-func (v *view) candidates(live []*crowbar.NodeRole) []*crowbar.NodeRole {
-	var out []*crowbar.NodeRole
+// candidates appends what of the live ones of a node waits and could begin there, soonest first, up to the first that no
+// exclusive can keep.
+func (v *view) candidates(out, live []*crowbar.NodeRole) []*crowbar.NodeRole {
 	var u use
 	for _, nr := range live {
 		switch nr.State {
 		case crowbar.Transition:
-			return nil
+			return out[:0]
 		case crowbar.Todo:
 			out = append(out, nr)
 		default:
 			u.see(nr)
 		}
-	}
-	if len(out) == 0 {
-		return nil
 	}
 	slices.SortFunc(out, soonest)
 	keep := out[:0]
@@ -165,12 +210,13 @@ func (f *Frontier) Runnable() iter.Seq[*crowbar.NodeRole] {
 	return func(yield func(*crowbar.NodeRole) bool) {
 		v := viewOf(f.s)
 		taken := map[crowbar.ID]bool{} // nodes of which more than one waits here
-		for _, nr := range f.ready {
+		for _, x := range f.ready {
+			nr, several := x.NodeRole, len(x.at.ready) > 1
 			r := f.s.Role(nr.Role)
-			if taken[nr.Node] || r == nil || len(r.Exclusive) > 0 && v.exclusion(nr, r).what != free {
+			if several && taken[nr.Node] || r == nil || len(r.Exclusive) > 0 && v.exclusion(nr, r).what != free {
 				continue
 			}
-			if len(f.of[nr.Node]) > 1 {
+			if several {
 				taken[nr.Node] = true
 			}
 			v.hold(nr, r)

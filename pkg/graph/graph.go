@@ -14,10 +14,11 @@ import (
 
 // draft is a snapshot being changed in place, and the net changes since it was taken.
 type draft struct {
-	s     *crowbar.Snapshot
-	net   map[ref]int // index into list; nil in a draft that is only looked at, as a plan's
-	list  []crowbar.Change
-	fresh map[ref]bool // made in this draft
+	s          *crowbar.Snapshot
+	net        map[ref]int // index into list
+	list       []crowbar.Change
+	fresh      map[ref]bool // made in this draft
+	*rehearsal              // of one that is never committed: it has no list
 }
 
 type ref struct {
@@ -31,17 +32,18 @@ func drafted(s *crowbar.Snapshot) *draft {
 
 func (d *draft) put(o crowbar.Object) {
 	r := ref{o.Kind(), o.Key()}
-	if d.net != nil && d.s.Get(r.kind, r.id) == nil {
+	if d.rehearsal == nil && d.s.Get(r.kind, r.id) == nil {
 		d.fresh[r] = true
 	}
-	d.note(r, crowbar.Change{Put: o})
+	d.take(r, crowbar.Change{Put: o})
 }
 
-func (d *draft) drop(o crowbar.Object) { d.note(ref{o.Kind(), o.Key()}, crowbar.Change{Drop: o}) }
+func (d *draft) drop(o crowbar.Object) { d.take(ref{o.Kind(), o.Key()}, crowbar.Change{Drop: o}) }
 
-func (d *draft) note(r ref, c crowbar.Change) {
+func (d *draft) take(r ref, c crowbar.Change) {
 	d.s.Change(c)
-	if d.net == nil {
+	if d.rehearsal != nil {
+		d.rehearsal.note(c)
 		return
 	}
 	if i, ok := d.net[r]; ok {
@@ -59,12 +61,31 @@ func (d *draft) changes() []crowbar.Change {
 	})
 }
 
-// edit puts a changed copy of a node-role.
+// edit puts a changed copy of a node-role. In a draft that is never committed the change is none of its parents.
 func (d *draft) edit(id crowbar.ID, change func(*crowbar.NodeRole)) *crowbar.NodeRole {
+	was := d.s.NodeRole(id)
+	if d.rehearsal == nil {
+		c := *was
+		change(&c)
+		d.put(&c)
+		return &c
+	}
+	if d.own.has(id) {
+		change(was)
+		d.moved = append(d.moved, was)
+		return was
+	}
+	c := d.copied(was)
+	change(c)
+	d.put(c)
+	return c
+}
+
+// orphan puts a copy of a node-role without one of its parents.
+func (d *draft) orphan(id, parent crowbar.ID) {
 	c := *d.s.NodeRole(id)
-	change(&c)
+	c.Parents = without(c.Parents, parent)
 	d.put(&c)
-	return &c
 }
 
 // chain is a deployment, its parent, its parent's parent...

@@ -25,21 +25,15 @@ func Plan(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Step, error) {
 		listed[up.ID] = true
 	}
 	committed = committed.Apply(s.Rev(), released...)
-	due := 0
-	for nr := range committed.NodeRoles() {
-		if nr.State != crowbar.Active {
-			due++
-		}
-	}
-	p := planner{start: s, committed: committed, times: history(s), ran: make(map[crowbar.ID]bool, due), steps: make([]crowbar.Step, 0, due)}
+	p := planner{start: s, committed: committed, times: history(s), ran: marked(committed), names: map[crowbar.ID]string{}, steps: make([]crowbar.Step, 0, due(committed))}
+	d := rehearsed(committed)
 	var f Frontier
-	for now := committed; ; {
-		f.Move(now)
+	f.Move(d.s)
+	for {
 		next := slices.Collect(f.Runnable())
 		if len(next) == 0 {
 			return p.steps, nil
 		}
-		d := &draft{s: now.Fork()}
 		for _, nr := range next {
 			if nr = d.s.NodeRole(nr.ID); nr == nil || nr.State != crowbar.Todo {
 				continue // what ran before it in this round keeps it: its turn comes
@@ -49,8 +43,18 @@ func Plan(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Step, error) {
 			}
 			d.pretend(nr)
 		}
-		now = d.s.Apply(d.s.Rev())
+		f.follow(d.news())
 	}
+}
+
+// due is how many steps a plan has at least, where it is for everything.
+func due(s *crowbar.Snapshot) (n int) {
+	for nr := range s.NodeRoles() {
+		if nr.State != crowbar.Active {
+			n++
+		}
+	}
+	return n
 }
 
 // pretend is a good run that changes no wall, without a record of it.
@@ -60,19 +64,21 @@ func (d *draft) pretend(was *crowbar.NodeRole) {
 		c.First = was.ID
 		d.put(&c)
 	}
-	begun := *was
-	begun.Attempt, begun.Stale = was.Attempt+1, false
-	if was.Removing {
-		d.vanish(&begun)
+	switch {
+	case was.Removing:
+		d.vanish(d.edit(was.ID, func(nr *crowbar.NodeRole) { nr.Attempt++ }))
 		return
+	case was.Stale:
+		was = d.edit(was.ID, func(nr *crowbar.NodeRole) { nr.Stale = false })
 	}
-	d.applied(&begun, crowbar.Outcome{Wall: was.Wall})
+	d.applied(was, crowbar.Outcome{Wall: was.Wall})
 }
 
 type planner struct {
 	start, committed *crowbar.Snapshot
 	times            map[crowbar.ID]*timing
-	ran              map[crowbar.ID]bool
+	ran              marks
+	names            map[crowbar.ID]string // of nodes
 	steps            []crowbar.Step
 }
 
@@ -82,7 +88,7 @@ func (p *planner) foresee(nr *crowbar.NodeRole) {
 		t = &timing{}
 		p.times[nr.Role] = t
 	}
-	st := crowbar.Step{NodeRole: nr.ID, Node: nodeName(p.start, nr.Node), Role: roleName(p.start, nr.Role), Deployment: deploymentName(p.start, nr.Deployment),
+	st := crowbar.Step{NodeRole: nr.ID, Node: p.node(nr.Node), Role: roleName(p.start, nr.Role), Deployment: deploymentName(p.start, nr.Deployment),
 		Do: "apply", Cohort: nr.Cohort, Why: p.why(nr), Expected: t.again}
 	if nr.Removing {
 		st.Do = "remove"
@@ -90,8 +96,18 @@ func (p *planner) foresee(nr *crowbar.NodeRole) {
 	if nr.RunCount == 0 {
 		st.Expected = t.first
 	}
-	p.ran[nr.ID] = true
+	p.ran.set(nr.ID)
 	p.steps = append(p.steps, st)
+}
+
+// node is the name of a node, of which a plan has twenty steps.
+func (p *planner) node(id crowbar.ID) string {
+	name, known := p.names[id]
+	if !known {
+		name = nodeName(p.start, id)
+		p.names[id] = name
+	}
+	return name
 }
 
 // why is the reason for a step, found by looking where its node-role stood before.
@@ -99,7 +115,7 @@ func (p *planner) why(nr *crowbar.NodeRole) string {
 	switch {
 	case nr.Removing:
 		return "unbound"
-	case p.ran[nr.ID]:
+	case p.ran.has(nr.ID):
 		return "peers changed"
 	case nr.Failure != "":
 		return "retry after error"

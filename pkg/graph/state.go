@@ -140,9 +140,14 @@ func byCohort(list []*crowbar.NodeRole) []*crowbar.NodeRole {
 
 // in is every node-role of a deployment, parents first.
 func in(s *crowbar.Snapshot, deployment crowbar.ID) []*crowbar.NodeRole {
+	return those(s, deployment, func(*crowbar.NodeRole) bool { return true })
+}
+
+// those is some of them.
+func those(s *crowbar.Snapshot, deployment crowbar.ID, which func(*crowbar.NodeRole) bool) []*crowbar.NodeRole {
 	var out []*crowbar.NodeRole
 	for nr := range s.NodeRoles() {
-		if nr.Deployment == deployment {
+		if nr.Deployment == deployment && which(nr) {
 			out = append(out, nr)
 		}
 	}

@@ -30,7 +30,7 @@ func (d *draft) unbind(nr, asked *crowbar.NodeRole) error {
 		switch {
 		case d.s.NodeRole(c.ID) == nil || c.Removing || !hard(c, nr.ID):
 		case d.standIn(c, nr):
-			d.edit(c.ID, func(c *crowbar.NodeRole) { c.Parents = without(c.Parents, nr.ID) })
+			d.orphan(c.ID, nr.ID)
 			d.seeLoss(c.ID, false)
 		case c.Node == nr.Node || c.State == crowbar.Proposed && c.RunCount == 0 && c.Attempt == 0:
 			if err := d.unbind(c, asked); err != nil {
@@ -72,7 +72,7 @@ func without(links []crowbar.Link, id crowbar.ID) []crowbar.Link {
 func (d *draft) vanish(nr *crowbar.NodeRole) {
 	children := d.s.Children(nr.ID)
 	for _, c := range children {
-		d.edit(c.ID, func(c *crowbar.NodeRole) { c.Parents = without(c.Parents, nr.ID) })
+		d.orphan(c.ID, nr.ID)
 	}
 	if dr := d.s.DeploymentRoleOf(nr.Deployment, nr.Role); dr != nil && dr.First == nr.ID {
 		c := *dr

@@ -11,6 +11,7 @@ import (
 type view struct {
 	s        *crowbar.Snapshot
 	nodes    map[crowbar.ID]use
+	jigs     map[string]bool // that there is one of this name
 	running  map[semaphore][]*crowbar.NodeRole
 	sharing  map[string][]*crowbar.Role // exclusive -> roles that name it
 	founders map[team]crowbar.ID        // 0 = anybody may begin
@@ -54,7 +55,7 @@ func (v *view) unfit(nr *crowbar.NodeRole, u use) (*crowbar.Role, hindrance) {
 		what = unplanned
 	case !nr.Available:
 		what = untargeted
-	case v.s.JigNamed(r.Jig) == nil:
+	case !v.jig(r.Jig):
 		what = jigless
 	case n.Address == "" && !n.System && (cmp.Or(n.Jig, r.Jig) == "ssh"):
 		what = addressless
@@ -66,6 +67,18 @@ func (v *view) unfit(nr *crowbar.NodeRole, u use) (*crowbar.Role, hindrance) {
 		return r, v.crowded(nr, u)
 	}
 	return r, hindrance{what: what}
+}
+
+func (v *view) jig(name string) bool {
+	is, known := v.jigs[name]
+	if !known {
+		is = v.s.JigNamed(name) != nil
+		if v.jigs == nil {
+			v.jigs = map[string]bool{}
+		}
+		v.jigs[name] = is
+	}
+	return is
 }
 
 // crowded is what is against it on its own node.
