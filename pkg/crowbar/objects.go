@@ -225,7 +225,7 @@ type NodeRole struct {
 	Run      ID        `json:"run_id,omitempty"`   // of the last attempt
 	Failure  string    `json:"failure,omitempty"`  // whole text of the last failed run
 	Removing bool      `json:"removing,omitempty"` // unbound: the next run is Remove, after which it is dropped
-	Stale    bool      `json:"stale,omitempty"`    // what its run was given has changed since: it runs once more
+	Stale    bool      `json:"stale,omitempty"`    // what its run was given has changed since: it runs once more, at the run's end, or with the next commit
 	Force    bool      `json:"force,omitempty"`    // its next run does everything, also where nothing has changed
 	Cancel   string    `json:"cancel,omitempty"`   // who wants its run to stop; it ends in error, however it ends
 	Failed   int       `json:"failed,omitempty"`   // runs in a row that failed, since one ended well or a person stepped in

@@ -14,7 +14,7 @@ func deploymentOf(s *crowbar.Snapshot, id crowbar.ID, verb string) (*crowbar.Dep
 }
 
 // Commit makes a deployment take part in annealing: proposed data becomes committed data, proposed node-roles become TODO
-// or BLOCKED, and what sees changed data runs again.
+// or BLOCKED, and what sees changed data runs again, as does what an import has outdated.
 func Commit(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error) {
 	dep, err := deploymentOf(s, deployment, "commit")
 	if err != nil {
@@ -85,6 +85,10 @@ func differs(old, new crowbar.Data, a *crowbar.Attrib) bool {
 
 func (d *draft) commit(nr *crowbar.NodeRole) {
 	poke := nr.State == crowbar.Proposed
+	if nr.Stale && nr.State == crowbar.Active {
+		poke = true
+		d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Stale = false })
+	}
 	if nr.Proposed != nil {
 		poke = poke || !same(nr.Committed, nr.Proposed)
 		d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Committed, nr.Proposed = nr.Proposed, nil })
@@ -132,6 +136,18 @@ func Poke(s *crowbar.Snapshot, node crowbar.ID, attrib *crowbar.Attrib) []crowba
 	for _, nr := range s.NodeRolesOn(node) {
 		if r := s.Role(nr.Role); r != nil && saw(nr) && (nr.Role == attrib.Role || slices.Contains(r.Wants, attrib.Name)) {
 			d.deactivate(nr.ID)
+		}
+	}
+	return d.changes()
+}
+
+// Outdate notes of node-roles that something changed which they were given otherwise, such as by another version of a barclamp:
+// those that are active run again with the next commit of their deployment, those that run, at the end of that.
+func Outdate(s *crowbar.Snapshot, ids []crowbar.ID) []crowbar.Change {
+	d := drafted(s)
+	for _, id := range ids {
+		if nr := s.NodeRole(id); nr != nil && saw(nr) {
+			d.outdate(id)
 		}
 	}
 	return d.changes()

@@ -9,7 +9,7 @@ import (
 )
 
 // reimport is a new version of the barclamp: other defaults, limits and timeouts, and maybe one more role. Daemons that
-// start later bring it along.
+// start later bring it along. What it changes reaches the nodes with the next commit.
 func (d *drive) reimport() {
 	c := *d.catalog
 	c.Roles, c.Attribs = slices.Clone(c.Roles), slices.Clone(c.Attribs)
@@ -34,7 +34,7 @@ func (d *drive) reimport() {
 	if yes && d.mem.View().BarclampNamed("random").Version != c.Barclamp.Version {
 		d.wrong("version %s was imported, and is not there", c.Barclamp.Version)
 	}
-	d.catalog, d.stale = &c, true
+	d.catalog = &c
 }
 
 // move puts a node into another deployment; what has run stays where it is, and what has not may bring along what it needs there.

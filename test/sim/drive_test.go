@@ -188,7 +188,7 @@ func (d *drive) event() {
 		times int
 		do    func()
 	}{{5, d.bind}, {4, d.commit}, {4, d.set}, {4, d.unbind}, {3, d.retry}, {3, d.alive}, {1, d.available}, {2, d.rerun}, {2, d.pause}, {2, d.reboot}, {3, d.lull}, {1, d.propose},
-		{3, d.cancel}, {1, d.cancelAll}, {1, d.redeploy}, {1, d.create}, {1, d.delete}, {1, d.freeze}, {1, d.move}, {meddle, d.reimport}, {meddle, d.meddle}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
+		{3, d.cancel}, {1, d.cancelAll}, {1, d.redeploy}, {1, d.create}, {1, d.delete}, {1, d.freeze}, {1, d.move}, {1, d.reimport}, {meddle, d.meddle}, {2, func() { e.kill("kill -9") }}, {1, func() { d.note("%s is stopped", e.name); e.cancel(); <-e.over }}} {
 		for range c.times {
 			all = append(all, c.do)
 		}

@@ -46,7 +46,7 @@ func (w *world) current(s *crowbar.Snapshot) {
 			p := s.NodeRole(l.ID)
 			return p.State != crowbar.Active && (p.State != crowbar.Proposed || p.RunCount > 0)
 		})
-		if nr.State == crowbar.Active && !waits {
+		if nr.State == crowbar.Active && !nr.Stale && !waits { // what is outdated runs with the next commit
 			w.made(s, nr)
 		}
 	}
