@@ -97,7 +97,7 @@ func serve(ctx context.Context, c *config) (err error) {
 func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *annealer.Annealer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	loops := map[string]func(context.Context) error{"annealer": ann.Run, "sealing": eng.KeepSealed}
+	loops := map[string]func(context.Context) error{"annealer": ann.Run, "sealing": eng.KeepSealed, "tokens": eng.NoteUses}
 	if c.dnsListen != "" {
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}

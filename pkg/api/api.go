@@ -105,7 +105,7 @@ type API struct {
 	token    [sha256.Size]byte
 	secret   [32]byte
 	throttle throttle
-	sessions sessions
+	checking chan struct{} // held by those whose passwords are checked
 	markers  markers
 	ring     ring
 	noting   noting
@@ -115,7 +115,7 @@ type API struct {
 // New makes the API.
 func New(c Config) *API {
 	a := &API{Config: c, mux: http.NewServeMux(), token: sha256.Sum256([]byte(c.Token)), secret: c.Secret}
-	a.ring, a.past = ring{moves: c.Moves, most: cmp.Or(c.KeepEvents, 20000)}, make(chan struct{}, 1)
+	a.ring, a.past, a.checking = ring{moves: c.Moves, most: cmp.Or(c.KeepEvents, 20000)}, make(chan struct{}, 1), make(chan struct{}, 2)
 	if a.secret == [32]byte{} {
 		_, _ = rand.Read(a.secret[:]) // never fails
 	}
@@ -143,6 +143,7 @@ func (a *API) route() {
 	a.routeAudit()
 	a.routeAround()
 	a.routeUsers()
+	a.routeTokens()
 	a.routeAttribs()
 	for _, k := range []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindRole, crowbar.KindJig, crowbar.KindAttrib, crowbar.KindNode,
 		crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun} {

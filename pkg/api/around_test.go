@@ -106,6 +106,13 @@ func (w *world) aroundRoutes() []route {
 		add(verb, "users/{id}/lock", "users/ann/lock", "", "user.obj")
 	}
 	add("DELETE", "users/{id}", "users/ann", "", "user.empty")
+
+	add("POST", "tokens", "tokens", `{"name":"robot","right":"operator","deployments":["k8s"],"expires":"24h"}`, "token.obj")
+	add("GET", "tokens", "tokens", "", "token.list")
+	add("GET", "tokens/sample", "tokens/sample", "", "token.obj")
+	add("POST", "tokens/match", "tokens/match", `{"right":"operator"}`, "token.list")
+	add("GET", "tokens/{id}", "tokens/robot", "", "token.obj")
+	add("DELETE", "tokens/{id}", "tokens/robot", "", "token.empty")
 	return out
 }
 

@@ -163,6 +163,8 @@ func namedAround(s *crowbar.Snapshot, k crowbar.Kind, key string) (crowbar.Objec
 		return orNil(s.AvailableHammerNamed(key))
 	case crowbar.KindUser:
 		return orNil(s.UserNamed(key))
+	case crowbar.KindToken:
+		return orNil(s.TokenNamed(key))
 	case crowbar.KindEventSink:
 		return orNil(sinkAt(s, key))
 	case crowbar.KindEventSelector:
@@ -202,6 +204,8 @@ func naturalAround(s *crowbar.Snapshot, o crowbar.Object) string {
 		return o.Name
 	case *crowbar.User:
 		return o.Username
+	case *crowbar.Token:
+		return o.Name
 	case *crowbar.EventSink:
 		return withoutScheme(o.Endpoint)
 	case *crowbar.EventSelector:

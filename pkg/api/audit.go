@@ -174,8 +174,11 @@ func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // about notes what object an answer is.
 func (a *API) about(w http.ResponseWriter, v any) {
-	o, is := v.(crowbar.Object)
-	if seen, ok := w.(*watched); ok && is {
+	seen, ok := w.(*watched)
+	if t, is := v.(newToken); ok && is {
+		seen.object = string(crowbar.KindToken) + "/" + t.Name
+	}
+	if o, is := v.(crowbar.Object); ok && is {
 		seen.object = string(o.Kind()) + "/" + natural(a.Engine.View(), o)
 	}
 }

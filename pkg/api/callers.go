@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
@@ -22,6 +23,10 @@ type Users interface {
 	Caller(username string) (crowbar.Caller, bool)
 	// Token finds whose bearer token has this sha256.
 	Token(sum [sha256.Size]byte) (crowbar.Caller, bool)
+	// Session is what a user's sessions are tied to, and whether the one of this id is over: see SignOut.
+	Session(username, id string) (tie string, over bool)
+	// SignOut ends one session; after until nobody could have come with it anyway.
+	SignOut(ctx context.Context, username, id string, until time.Time) error
 }
 
 type noUsers struct{}
@@ -30,6 +35,10 @@ func (noUsers) HA1(string, string) (string, bool)              { return "", fals
 func (noUsers) Password(string, string) bool                   { return false }
 func (noUsers) Caller(string) (crowbar.Caller, bool)           { return crowbar.Caller{}, false }
 func (noUsers) Token([sha256.Size]byte) (crowbar.Caller, bool) { return crowbar.Caller{}, false }
+func (noUsers) Session(string, string) (string, bool)          { return "", true }
+func (noUsers) SignOut(context.Context, string, string, time.Time) error {
+	return nil
+}
 
 // The headers by which the guard tells a handler who calls; what a client sends under these names is thrown away.
 const (
@@ -45,6 +54,9 @@ func introduce(r *http.Request, c crowbar.Caller) {
 	r.Header.Set(callerRight, string(c.Right))
 	for _, d := range c.Deployments {
 		r.Header.Add(callerScope, d)
+	}
+	if c.Deployments != nil && len(c.Deployments) == 0 { // none, which is not all
+		r.Header.Set(callerScope, "")
 	}
 }
 
@@ -62,55 +74,93 @@ func (a *API) guard(next http.Handler) http.Handler {
 		if a.open(w, r) {
 			return
 		}
-		if wait := a.throttle.wait(remote(r), time.Now()); wait > 0 {
-			tooOften(w, wait)
+		in := a.who(w, r)
+		switch {
+		case in.wait > 0:
+			tooOften(w, in.wait)
+			return
+		case in.foreign:
+			foreign(w)
+			return
+		case !in.known:
+			a.turnAway(w, r, in.stale)
 			return
 		}
-		c, ok, stale := a.who(w, r)
-		if !ok {
-			if !stale && r.Header.Get("Authorization") != "" {
-				a.throttle.failed(remote(r), time.Now())
-			}
-			a.turnAway(w, r, stale)
+		if err := a.may(r, in.caller); err != nil {
+			write(w, http.StatusForbidden, "framework.error", map[string]any{"status": http.StatusForbidden, "message": short(err.Error()), "kind": "forbidden"})
 			return
 		}
-		if err := a.may(r, c); err != nil {
-			write(w, http.StatusForbidden, "framework.error", map[string]any{"status": http.StatusForbidden, "message": err.Error(), "kind": "forbidden"})
-			return
-		}
-		introduce(r, c)
+		introduce(r, in.caller)
 		a.audited(w, r, next)
 	})
 }
 
-// who is the caller: by certificate, bearer token, digest or session, in this order.
-func (a *API) who(w http.ResponseWriter, r *http.Request) (c crowbar.Caller, ok, stale bool) {
+// arrival is what the credentials of a request come to.
+type arrival struct {
+	caller  crowbar.Caller
+	known   bool          // they are good
+	stale   bool          // they would be, but they answer a challenge that is too old
+	foreign bool          // a browser sent them along, on the word of another site's page
+	wait    time.Duration // for so long they are not looked at
+}
+
+// who is the caller: by bearer token, digest, certificate or session, in this order.
+func (a *API) who(w http.ResponseWriter, r *http.Request) arrival {
 	header := r.Header.Get("Authorization")
 	switch scheme, value, _ := strings.Cut(header, " "); {
 	case scheme == "Bearer":
-		sum := sha256.Sum256([]byte(value))
-		if subtle.ConstantTimeCompare(sum[:], a.token[:]) == 1 {
-			return crowbar.Caller{Name: "admin", Via: "token", Right: crowbar.RightAdmin}, true, false
-		}
-		c, ok = a.Users.Token(sum)
-		return c, ok, false
+		return a.bearer(r, value)
 	case scheme == "Digest":
-		name, good, old := a.digested(r, value)
-		if !good {
-			return crowbar.Caller{}, false, old
-		}
-		c, ok = a.Users.Caller(name)
-		c.Via = "digest"
-		return c, ok, false
+		return a.byDigest(r, value)
 	case header != "":
-		return crowbar.Caller{}, false, false
+		return a.unknown(r)
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		c, ok = certified(r.TLS.VerifiedChains[0][0])
-		return c, ok, false
+		c, ok := a.certified(r)
+		return arrival{caller: c, known: ok, foreign: ok && changes(r) && originOf(r) == theirs}
 	}
-	c, ok = a.session(w, r)
-	return c, ok, false
+	return a.session(w, r)
+}
+
+// unknown notes credentials that are none.
+func (a *API) unknown(r *http.Request) arrival {
+	now := time.Now()
+	if wait := a.throttle.wait(remote(r), "", now); wait > 0 {
+		return arrival{wait: wait}
+	}
+	a.throttle.failed(remote(r), "", now)
+	return arrival{}
+}
+
+// bearer lets a good token in from an address that others have sent wrong ones from: nobody guesses 256 bits.
+func (a *API) bearer(r *http.Request, token string) arrival {
+	sum := sha256.Sum256([]byte(token))
+	if subtle.ConstantTimeCompare(sum[:], a.token[:]) == 1 {
+		return arrival{caller: crowbar.Caller{Name: "admin", Via: "token", Right: crowbar.RightAdmin}, known: true}
+	}
+	if c, ok := a.Users.Token(sum); ok {
+		return arrival{caller: c, known: true}
+	}
+	return a.unknown(r)
+}
+
+func (a *API) byDigest(r *http.Request, header string) arrival {
+	fields, now := digestFields(header), time.Now()
+	account := fields["username"]
+	if wait := a.throttle.wait(remote(r), account, now); wait > 0 {
+		return arrival{wait: wait}
+	}
+	name, good, stale := a.digested(r, fields)
+	c, may := a.Users.Caller(name)
+	switch {
+	case good && may:
+		a.throttle.passed(remote(r), account, now)
+		c.Via = "digest"
+		return arrival{caller: c, known: true}
+	case !stale:
+		a.throttle.failed(remote(r), account, now)
+	}
+	return arrival{stale: stale}
 }
 
 // turnAway answers who is not known: a challenge for programs, the sign-in page for people.

@@ -57,8 +57,7 @@ func (a *API) fresh(nonce string, now time.Time) (ours, stale bool) {
 
 // digested checks a digest answer. The clients disagree whether the query belongs to the uri that they sign: both are taken,
 // if the path is that of the request.
-func (a *API) digested(r *http.Request, header string) (name string, ok, stale bool) {
-	v := digestFields(header)
+func (a *API) digested(r *http.Request, v map[string]string) (name string, ok, stale bool) {
 	u, err := url.Parse(v["uri"])
 	if err != nil || v["qop"] != "auth" || v["realm"] != a.realm() || v["algorithm"] != "" && !strings.EqualFold(v["algorithm"], "MD5") {
 		return "", false, false

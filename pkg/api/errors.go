@@ -46,6 +46,10 @@ var kindNames = map[crowbar.ErrorKind]string{crowbar.Internal: "internal", crowb
 // fail is the one place where an error becomes an HTTP status: by its kind for our own clients, as OpenCrowbar had it for
 // all others. The kind is in the body for both.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if t := (*throttled)(nil); errors.As(err, &t) {
+		tooOften(w, t.wait)
+		return
+	}
 	kind := crowbar.KindOf(err)
 	code, f, text := http.StatusInternalServerError, form("framework.error"), short(err.Error())
 	switch kind {

@@ -221,13 +221,14 @@ func (a *API) still(r *http.Request) bool {
 	c := caller(r)
 	now, ok := c, true
 	switch scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " "); {
-	case c.Via == "certificate":
 	case scheme == "Bearer":
 		if sum := sha256.Sum256([]byte(value)); sum != a.token {
 			now, ok = a.Users.Token(sum)
 		}
 	default:
-		now, ok = a.Users.Caller(c.Name)
+		if now, ok = a.Users.Caller(c.Name); ok && c.Via == "session" {
+			_, ok = a.ticket(r, time.Now())
+		}
 	}
 	return ok && now.Right.Has(c.Right)
 }

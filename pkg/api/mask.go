@@ -58,7 +58,11 @@ func (m *masker) mask(o crowbar.Object) crowbar.Object {
 		return &c
 	case *crowbar.User:
 		c := *o
-		c.Credentials = nil
+		c.Credentials, c.Sessions, c.SignedOut = nil, 0, nil
+		return &c
+	case *crowbar.Token:
+		c := *o
+		c.Sum = ""
 		return &c
 	}
 	return o

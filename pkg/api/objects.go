@@ -211,7 +211,11 @@ func natural(s *crowbar.Snapshot, o crowbar.Object) string {
 }
 
 func findID(s *crowbar.Snapshot, k crowbar.Kind, r *http.Request) (crowbar.ID, error) {
-	o, err := find(s, k, r.PathValue("id"))
+	key := r.PathValue("id")
+	if k == crowbar.KindUser {
+		key = keyOf(r, k)
+	}
+	o, err := find(s, k, key)
 	if err != nil {
 		return 0, err
 	}

@@ -2,7 +2,7 @@ package api
 
 import (
 	"bytes"
-	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -51,12 +51,42 @@ func needed(method, pattern string) crowbar.Right {
 	return crowbar.RightOperator
 }
 
+// oneself is what everybody may do with themselves: a client of OpenCrowbar's asks who it is on every command.
+var oneself = []string{"GET /api/v2/users/{id}", "PUT /api/v2/users/{id}/reset_password"}
+
+// myself is the key of the caller's own user.
+const myself = "me"
+
+// is says that a key is that of the caller's own user.
+func is(c crowbar.Caller, key string) bool {
+	return c.Name != "" && strings.EqualFold(key, c.Name) || key == myself
+}
+
+// homed is the kinds of objects that lie in a deployment.
+var homed = []crowbar.Kind{crowbar.KindDeployment, crowbar.KindNode, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindNetwork, crowbar.KindRange,
+	crowbar.KindRouter, crowbar.KindAllocation, crowbar.KindHammer}
+
+// kindIn is the kind of objects that a route is of.
+func kindIn(pattern string) crowbar.Kind {
+	_, path, _ := strings.Cut(pattern, " ")
+	return kindOf(strings.TrimPrefix(path, "/api/v2/"))
+}
+
+// keyIn is the key of the object in a request's path.
+func keyIn(r *http.Request) string {
+	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/api/v2/"), "/")
+	if len(parts) < 2 {
+		return ""
+	}
+	return unescaped(parts[1])
+}
+
 // may says whether the caller may do this, and if not, why.
 func (a *API) may(r *http.Request, c crowbar.Caller) error {
 	_, pattern := a.mux.Handler(r)
 	need := needed(r.Method, pattern)
-	if strings.HasPrefix(pattern, "GET /api/v2/users/{id}") && strings.EqualFold(r.URL.Path, "/api/v2/users/"+c.Name) {
-		need = crowbar.RightViewer // everybody may see themselves: a client asks for that on every command
+	if slices.Contains(oneself, pattern) && is(c, keyIn(r)) {
+		need = crowbar.RightViewer
 	}
 	if !c.Right.Has(need) {
 		return fmt.Errorf("%s is %s: %s %s needs %s", c.Name, orNone(c.Right), r.Method, r.URL.Path, need)
@@ -64,26 +94,19 @@ func (a *API) may(r *http.Request, c crowbar.Caller) error {
 	if c.Deployments == nil || need == crowbar.RightViewer {
 		return nil
 	}
+	if !slices.Contains(homed, kindIn(pattern)) { // whatever deployment the request names
+		return fmt.Errorf("%s may change %s alone: %s %s is about all of them", c.Name, orNone(crowbar.Right(strings.Join(c.Deployments, ", "))), r.Method, r.URL.Path)
+	}
 	all, err := a.deploymentsOf(r, pattern)
 	if err != nil {
 		return fmt.Errorf("%s may change %s alone: %w", c.Name, strings.Join(c.Deployments, ", "), err)
 	}
 	for _, d := range all {
-		if !below(a.Engine.View(), d, c.Deployments) {
+		if !a.Engine.View().Below(d, c.Deployments) {
 			return fmt.Errorf("%s may change %s alone", c.Name, strings.Join(c.Deployments, ", "))
 		}
 	}
 	return nil
-}
-
-// below says that a deployment is one of those, or in one.
-func below(s *crowbar.Snapshot, id crowbar.ID, names []string) bool {
-	for d, seen := s.Deployment(id), 0; d != nil && seen < 100; d, seen = s.Deployment(d.Parent), seen+1 {
-		if slices.Contains(names, d.Name) {
-			return true
-		}
-	}
-	return false
 }
 
 func orNone(r crowbar.Right) string {
@@ -93,11 +116,13 @@ func orNone(r crowbar.Right) string {
 	return string(r)
 }
 
-// homes are the keys by which a request names what lies in a deployment.
-var homes = []struct {
+type home struct {
 	kind crowbar.Kind
 	keys []string
-}{
+}
+
+// homes are the keys by which a request names what lies in a deployment.
+var homes = []home{
 	{crowbar.KindDeployment, []string{"deployment_id", "deployment", "parent_id", "parent"}},
 	{crowbar.KindNode, []string{"node_id", "node"}},
 	{crowbar.KindNetwork, []string{"network_id", "network"}},
@@ -115,8 +140,11 @@ func (a *API) deploymentsOf(r *http.Request, pattern string) ([]crowbar.ID, erro
 	peek := r.Clone(r.Context())
 	peek.Body = io.NopCloser(bytes.NewReader(b))
 	p, err := read(peek)
+	if r.Method == http.MethodPatch {
+		p, err = params{}, sameHome(b)
+	}
 	if err != nil {
-		p = params{}
+		return nil, err
 	}
 	var out []crowbar.ID
 	s := a.Engine.View()
@@ -131,8 +159,7 @@ func (a *API) deploymentsOf(r *http.Request, pattern string) ([]crowbar.ID, erro
 		if kind == crowbar.KindNode && (p["deployment"] != nil || p["deployment_id"] != nil) {
 			return nil, fmt.Errorf("moving a node takes a right that is not limited")
 		}
-		key := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/api/v2/"), "/")[1]
-		if err := add(kind, unescaped(key)); err != nil {
+		if err := add(kind, keyIn(r)); err != nil {
 			return nil, err
 		}
 	}
@@ -150,6 +177,23 @@ func (a *API) deploymentsOf(r *http.Request, pattern string) ([]crowbar.ID, erro
 		return nil, fmt.Errorf("say which deployment")
 	}
 	return out, nil
+}
+
+// sameHome refuses a JSON patch that says anew where its object belongs.
+func sameHome(b []byte) error {
+	var ops []struct {
+		Path string `json:"path"`
+	}
+	if err := json.Unmarshal(b, &ops); err != nil {
+		return fmt.Errorf("the patch cannot be read: %w", err)
+	}
+	for _, op := range ops {
+		word, _, _ := strings.Cut(strings.TrimPrefix(op.Path, "/"), "/")
+		if word == "" || slices.ContainsFunc(homes, func(h home) bool { return slices.Contains(h.keys, word) }) {
+			return fmt.Errorf("a patch of %q takes a right that is not limited", op.Path)
+		}
+	}
+	return nil
 }
 
 // homeOf is the deployment of an object.
@@ -190,15 +234,15 @@ func networkHome(s *crowbar.Snapshot, network crowbar.ID) crowbar.ID {
 	return 0
 }
 
-// certified is the caller that a client certificate names: its common name, with the right that its organization says
-// ("kubeclamp:admin").
-func certified(c *x509.Certificate) (crowbar.Caller, bool) {
-	for _, o := range c.Subject.Organization {
-		if r, ok := strings.CutPrefix(o, "kubeclamp:"); ok && crowbar.Right(r).Known() && c.Subject.CommonName != "" {
-			return crowbar.Caller{Name: c.Subject.CommonName, Via: "certificate", Right: crowbar.Right(r)}, true
-		}
+// certified is the caller that a client certificate names: the user whose name is its common name.
+func (a *API) certified(r *http.Request) (crowbar.Caller, bool) {
+	name := r.TLS.VerifiedChains[0][0].Subject.CommonName
+	if name == "" {
+		return crowbar.Caller{}, false
 	}
-	return crowbar.Caller{}, false
+	c, ok := a.Users.Caller(name)
+	c.Via = "certificate"
+	return c, ok
 }
 
 func unescaped(segment string) string {

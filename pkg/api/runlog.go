@@ -37,9 +37,13 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// keyOf is the key of the object that a request shows: of deployment_roles/ROLE?deployment=NAME it is NAME/ROLE.
+// keyOf is the key of the object that a request shows: of deployment_roles/ROLE?deployment=NAME it is NAME/ROLE,
+// of users/me the caller.
 func keyOf(r *http.Request, k crowbar.Kind) string {
 	id := r.PathValue("id")
+	if k == crowbar.KindUser && id == myself {
+		return caller(r).Name
+	}
 	if d := r.URL.Query().Get("deployment"); k == crowbar.KindDeploymentRole && d != "" {
 		return d + "/" + id
 	}

@@ -9,11 +9,7 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
-	"net/url"
-	"sync"
 	"time"
-
-	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 const (
@@ -21,43 +17,21 @@ const (
 	signOut       = "/my/users/sign_out"
 	cookieName    = "_crowbar_session"
 	sessionLife   = 30 * time.Minute // from the last request
+	sessionMost   = 12 * time.Hour   // from the first
+	clockSkew     = time.Minute      // between daemons that share a state
 	sessionRenew  = time.Minute      // a cookie older than this is replaced by a new one
 	csrfHeader    = "X-Csrf-Token"
 	csrfParameter = "authenticity_token"
 )
 
-// ticket is what a session's cookie says, with this daemon's proof behind it.
+// ticket is what a session's cookie says, with the proof behind it that a daemon of this state said it: any of them honours
+// it. Locks, new passwords and signing out reach all of them through the state.
 type ticket struct {
-	ID   string    `json:"i"`
-	Name string    `json:"n"`
-	Seen time.Time `json:"s"`
-}
-
-// sessions remembers who signed out before the ticket ended.
-type sessions struct {
-	mu    sync.Mutex
-	ended map[string]time.Time
-}
-
-func (s *sessions) end(id string, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended == nil {
-		s.ended = map[string]time.Time{}
-	}
-	for k, t := range s.ended {
-		if now.Sub(t) > sessionLife {
-			delete(s.ended, k)
-		}
-	}
-	s.ended[id] = now
-}
-
-func (s *sessions) over(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, is := s.ended[id]
-	return is
+	ID    string    `json:"i"`
+	Name  string    `json:"n"`
+	Tie   string    `json:"t"` // of the user's sessions, see Users.Session
+	Began time.Time `json:"b"`
+	Seen  time.Time `json:"s"`
 }
 
 func (a *API) sign(text, use string) string {
@@ -69,10 +43,15 @@ func (a *API) sign(text, use string) string {
 // csrf is what a page of the session sends along with each change; other sites cannot know it.
 func (a *API) csrf(id string) string { return a.sign(id, "csrf") }
 
-func (a *API) give(w http.ResponseWriter, t ticket) {
-	b, _ := json.Marshal(t) // texts and a time
+func (a *API) give(w http.ResponseWriter, r *http.Request, t ticket) {
+	b, _ := json.Marshal(t) // texts and times
 	text := base64.RawURLEncoding.EncodeToString(b)
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: text + "." + a.sign(text, "session"), Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, cookie(r, text+"."+a.sign(text, "session"), 0))
+}
+
+// cookie is sent back over TLS alone, where there is TLS.
+func cookie(r *http.Request, value string, age int) *http.Cookie {
+	return &http.Cookie{Name: cookieName, Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode}
 }
 
 // ticket reads a request's cookie.
@@ -89,7 +68,11 @@ func (a *API) ticket(r *http.Request, now time.Time) (t ticket, ok bool) {
 	if err != nil || json.Unmarshal(b, &t) != nil {
 		return t, false
 	}
-	return t, now.Sub(t.Seen) < sessionLife && !a.sessions.over(t.ID)
+	if now.Sub(t.Seen) >= sessionLife || now.Sub(t.Began) >= sessionMost || t.Seen.After(now.Add(clockSkew)) {
+		return t, false
+	}
+	tie, over := a.Users.Session(t.Name, t.ID)
+	return t, !over && tie == t.Tie
 }
 
 func cut(v string) (text, mark string, ok bool) {
@@ -101,29 +84,37 @@ func cut(v string) (text, mark string, ok bool) {
 	return v, "", false
 }
 
-// session is the caller of a signed-in browser. A change must come from one of our own pages.
-func (a *API) session(w http.ResponseWriter, r *http.Request) (crowbar.Caller, bool) {
+// session is the caller of a signed-in browser. A change must come from one of our own pages, or from a program that has
+// read the session's mark.
+func (a *API) session(w http.ResponseWriter, r *http.Request) arrival {
 	now := time.Now()
 	t, ok := a.ticket(r, now)
 	if !ok {
-		return crowbar.Caller{}, false
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && !a.ownPage(r, t) {
-		return crowbar.Caller{}, false
+		return arrival{}
 	}
 	c, ok := a.Users.Caller(t.Name)
 	if !ok {
-		return crowbar.Caller{}, false
+		return arrival{}
+	}
+	if changes(r) && !a.ownPage(r, t) {
+		return arrival{foreign: true}
 	}
 	if now.Sub(t.Seen) > sessionRenew {
 		t.Seen = now
-		a.give(w, t)
+		a.give(w, r, t)
 	}
 	c.Via = "session"
-	return c, true
+	return arrival{caller: c, known: true}
 }
 
+// ownPage says whose word a change is on. Browsers say it; of what does not, the session's mark is asked.
 func (a *API) ownPage(r *http.Request, t ticket) bool {
+	switch originOf(r) {
+	case ours:
+		return true
+	case theirs:
+		return false
+	}
 	given := r.Header.Get(csrfHeader)
 	if given == "" {
 		given = r.URL.Query().Get(csrfParameter)
@@ -139,47 +130,77 @@ func (a *API) open(w http.ResponseWriter, r *http.Request) bool {
 	case r.URL.Path == signIn && r.Method == http.MethodPost:
 		a.signedIn(w, r)
 	case r.URL.Path == signOut && (r.Method == http.MethodDelete || r.Method == http.MethodPost):
-		if t, ok := a.ticket(r, time.Now()); ok && a.ownPage(r, t) {
-			a.sessions.end(t.ID, time.Now())
-		}
-		http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode})
-		http.Redirect(w, r, signIn, http.StatusFound)
+		a.signedOut(w, r)
 	default:
 		return false
 	}
 	return true
 }
 
-func (a *API) signedIn(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
-	if o := r.Header.Get("Origin"); o != "" { // somebody else's page may not sign a person in
-		if u, err := url.Parse(o); err != nil || u.Host != r.Host {
-			write(w, http.StatusForbidden, "framework.error", map[string]any{"status": http.StatusForbidden, "kind": "forbidden", "message": "sign in from the daemon's own page"})
+// signedOut ends a session wherever it is known, and has the browser forget it.
+func (a *API) signedOut(w http.ResponseWriter, r *http.Request) {
+	now := time.Now()
+	if t, ok := a.ticket(r, now); ok {
+		if !a.ownPage(r, t) {
+			foreign(w)
 			return
 		}
+		if err := a.Users.SignOut(r.Context(), t.Name, t.ID, now.Add(sessionLife+clockSkew)); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+	}
+	http.SetCookie(w, cookie(r, "", -1))
+	http.Redirect(w, r, signIn, http.StatusSeeOther)
+}
+
+func (a *API) signedIn(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
+	if originOf(r) == theirs { // somebody else's page may not sign a person in
+		write(w, http.StatusForbidden, "framework.error", map[string]any{"status": http.StatusForbidden, "kind": "forbidden", "message": "sign in from the daemon's own page"})
+		return
 	}
 	if err := r.ParseForm(); err != nil {
 		a.signInPage(w, http.StatusBadRequest, "The form could not be read.")
 		return
 	}
-	name, password, now := r.PostForm.Get("user[username]"), r.PostForm.Get("user[password]"), time.Now()
-	for _, who := range []string{remote(r), "user " + name} {
-		if wait := a.throttle.wait(who, now); wait > 0 {
-			tooOften(w, wait)
-			return
-		}
-	}
-	if _, may := a.Users.Caller(name); !a.Users.Password(name, password) || !may {
-		a.throttle.failed(remote(r), now)
-		a.throttle.failed("user "+name, now)
+	name, password := r.PostForm.Get("user[username]"), r.PostForm.Get("user[password]")
+	right, wait := a.admits(r, name, password)
+	switch {
+	case wait > 0:
+		tooOften(w, wait)
+		return
+	case !right:
 		a.signInPage(w, http.StatusUnauthorized, "Wrong name or password.")
 		return
 	}
-	a.throttle.forgive("user " + name)
-	id := make([]byte, 16)
+	id, now := make([]byte, 16), time.Now()
 	_, _ = rand.Read(id) // never fails
-	a.give(w, ticket{ID: base64.RawURLEncoding.EncodeToString(id), Name: name, Seen: now})
+	t := ticket{ID: base64.RawURLEncoding.EncodeToString(id), Name: name, Began: now, Seen: now}
+	t.Tie, _ = a.Users.Session(name, t.ID)
+	a.give(w, r, t)
 	http.Redirect(w, r, "/", http.StatusFound)
+}
+
+// admits says whether a user may come in with a password, unless there were too many wrong ones. Checking takes its time on
+// purpose: only so many are checked at once.
+func (a *API) admits(r *http.Request, name, password string) (right bool, wait time.Duration) {
+	select {
+	case a.checking <- struct{}{}:
+		defer func() { <-a.checking }()
+	case <-r.Context().Done():
+		return false, 0
+	}
+	now := time.Now()
+	if wait := a.throttle.wait(remote(r), name, now); wait > 0 {
+		return false, wait
+	}
+	if _, may := a.Users.Caller(name); !a.Users.Password(name, password) || !may {
+		a.throttle.failed(remote(r), name, now)
+		return false, 0
+	}
+	a.throttle.passed(remote(r), name, now)
+	return true, 0
 }
 
 var signInTemplate = template.Must(template.New("sign_in").Parse(`<!doctype html>

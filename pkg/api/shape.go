@@ -78,6 +78,9 @@ func (m *masker) plainShape(o crowbar.Object) any {
 	if u, ok := o.(*crowbar.User); ok {
 		return userOf(u, own)
 	}
+	if t, ok := o.(*crowbar.Token); ok {
+		return tokenOf(t)
+	}
 	if sink, ok := o.(*crowbar.EventSink); ok {
 		return sinkOf(s, sink)
 	}

@@ -14,6 +14,7 @@ type Accounts interface {
 	CreateUser(ctx context.Context, u crowbar.User, password string, digest bool) (*crowbar.User, error)
 	SetPassword(ctx context.Context, user crowbar.ID, password string, digest bool) error
 	HasDigest(username string) bool
+	Bearing
 }
 
 type userForm struct {
@@ -23,6 +24,7 @@ type userForm struct {
 	Right        *string  `json:"right"`
 	Deployments  []string `json:"deployments"`
 	Password     string   `json:"password"`
+	Current      string   `json:"current_password"`
 	Confirmation *string  `json:"password_confirmation"`
 	Digest       *bool    `json:"digest"` // keep what HTTP digest needs
 }
@@ -163,7 +165,27 @@ func (a *API) resetPassword(r *http.Request, id crowbar.ID) error {
 	if err := f.confirmed(); err != nil {
 		return err
 	}
+	if err := a.owns(r, id, f.Current); err != nil {
+		return err
+	}
 	return a.password(r.Context(), id, f)
+}
+
+// owns refuses to give people another password of their own who do not know the present one: somebody may have sat down at
+// their browser. Whoever may reset everybody's is not asked, unless they come by a browser.
+func (a *API) owns(r *http.Request, id crowbar.ID, current string) error {
+	c, u := caller(r), a.Engine.View().User(id)
+	if u == nil || !is(c, u.Username) || c.Right == crowbar.RightAdmin && c.Via != "session" {
+		return nil
+	}
+	right, wait := a.admits(r, u.Username, current)
+	switch {
+	case wait > 0:
+		return &throttled{wait}
+	case !right:
+		return crowbar.Errorf(crowbar.Invalid, "current_password: it is not your password")
+	}
+	return nil
 }
 
 type userWire struct {

@@ -49,6 +49,11 @@ type User struct {
 	LockedAt    time.Time `json:"locked_at,omitzero"` // zero = not locked
 	// Credentials is what passwords are checked against, sealed by package pki; it is never shown.
 	Credentials []byte `json:"credentials,omitempty"`
+	// Sessions counts how often all sessions of the user were ended at once, by a new password or a lock: those that began under
+	// another number are over. It is never shown.
+	Sessions int `json:"sessions,omitempty"`
+	// SignedOut has the sessions that ended one by one, and until when somebody could still come with them. It is never shown.
+	SignedOut map[string]time.Time `json:"signed_out,omitempty"`
 	Stamps
 }
 

@@ -3,13 +3,9 @@ package engine
 import (
 	"context"
 	"crypto/md5" //nolint:gosec // HTTP digest as OpenCrowbar's clients speak it
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -100,102 +96,4 @@ func callerOf(u *crowbar.User) crowbar.Caller {
 		c.Right = crowbar.RightOperator // as OpenCrowbar's users who are no admins
 	}
 	return c
-}
-
-// CreateToken makes a bearer token for a user, at most as mighty as the user is. The text comes back this once; its sum is
-// kept. lasts 0 means that it does not expire.
-func (e *Engine) CreateToken(ctx context.Context, t crowbar.Token, lasts time.Duration) (made *crowbar.Token, text string, err error) {
-	b := make([]byte, 32)
-	_, _ = rand.Read(b) // never fails
-	text = "kc_" + base64.RawURLEncoding.EncodeToString(b)
-	sum := sha256.Sum256([]byte(text))
-	t.Sum = hex.EncodeToString(sum[:])
-	err = e.change(ctx, func(d *draft) error {
-		if err := checkToken(d, t); err != nil {
-			return err
-		}
-		t.ID, t.Expires = d.s.Next(), time.Time{}
-		if lasts > 0 {
-			t.Expires = e.Now().UTC().Add(lasts).Truncate(time.Second)
-		}
-		d.put(&t)
-		return nil
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("create token %q: %w", t.Name, err)
-	}
-	return e.View().TokenNamed(t.Name), text, nil
-}
-
-func checkToken(d *draft, t crowbar.Token) error {
-	if err := label(t.Name); err != nil {
-		return crowbar.Errorf(crowbar.Invalid, "name: %w", err)
-	}
-	if d.s.TokenNamed(t.Name) != nil {
-		return crowbar.Errorf(crowbar.Conflict, "there is a token of this name already: delete it, or take another name")
-	}
-	if !t.Right.Known() {
-		return crowbar.Errorf(crowbar.Invalid, "right %q: there are viewer, operator and admin", t.Right)
-	}
-	if t.Username != "" {
-		u := d.s.UserNamed(t.Username)
-		if u == nil {
-			return crowbar.Errorf(crowbar.NotFound, "there is no user %q", t.Username)
-		}
-		if !callerOf(u).Right.Has(t.Right) {
-			return crowbar.Errorf(crowbar.Conflict, "user %q is %s and cannot have a token that is %s", u.Username, callerOf(u).Right, t.Right)
-		}
-	}
-	for _, name := range t.Deployments {
-		if d.s.DeploymentNamed(name) == nil {
-			return crowbar.Errorf(crowbar.NotFound, "there is no deployment %q", name)
-		}
-	}
-	return nil
-}
-
-// DeleteToken lets nobody in with it any more.
-func (e *Engine) DeleteToken(ctx context.Context, id crowbar.ID) error {
-	err := e.change(ctx, func(d *draft) error {
-		t := d.s.Token(id)
-		if t == nil {
-			return crowbar.Errorf(crowbar.NotFound, "there is no token %d", id)
-		}
-		d.drop(t)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("delete token: %w", err)
-	}
-	return nil
-}
-
-// Token finds whose bearer token has this sum. One that has expired, or whose user is locked or gone, lets nobody in.
-func (e *Engine) Token(sum [sha256.Size]byte) (crowbar.Caller, bool) {
-	text := hex.EncodeToString(sum[:])
-	s := e.View()
-	for t := range s.Tokens() {
-		if t.Sum != text { // both are sums of random texts: their comparison tells nobody anything
-			continue
-		}
-		if !t.Expires.IsZero() && !e.Now().Before(t.Expires) {
-			return crowbar.Caller{}, false
-		}
-		c := crowbar.Caller{Name: "token " + t.Name, Via: "token", Right: t.Right, Deployments: t.Deployments}
-		if t.Username == "" {
-			return c, true
-		}
-		u := s.UserNamed(t.Username)
-		if u == nil || u.Locked() {
-			return crowbar.Caller{}, false
-		}
-		c.Name = u.Username
-		if limit := callerOf(u); !limit.Right.Has(c.Right) {
-			c.Right = limit.Right
-		} else if c.Deployments == nil {
-			c.Deployments = limit.Deployments
-		}
-		return c, true
-	}
-	return crowbar.Caller{}, false
 }

@@ -51,6 +51,7 @@ type Config struct {
 type Engine struct {
 	Config
 	queue queue
+	uses  uses
 
 	mu     sync.Mutex
 	median *history
@@ -71,7 +72,7 @@ func New(c Config) *Engine {
 	if c.KeepRuns == 0 {
 		c.KeepRuns = 5
 	}
-	return &Engine{Config: c, reseal: make(chan struct{}, 1)}
+	return &Engine{Config: c, reseal: make(chan struct{}, 1), uses: uses{wake: make(chan struct{}, 1)}}
 }
 
 // View is the newest state.

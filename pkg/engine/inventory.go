@@ -133,6 +133,10 @@ func checkFilter(d *draft, f *crowbar.DNSNameFilter) error {
 
 func checkUser(d *draft, u *crowbar.User) error {
 	odd := func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || c == ':' || c == '/' }
+	switch strings.ToLower(u.Username) {
+	case "me", "sample":
+		return crowbar.Errorf(crowbar.Invalid, "username %q: it is a word of the API; take another name", u.Username)
+	}
 	if u.Username == "" || len(u.Username) > 255 || strings.ContainsFunc(u.Username, odd) {
 		return crowbar.Errorf(crowbar.Invalid, "username %q: want 1 to 255 characters, without blanks, ':' and '/'", u.Username)
 	}
@@ -153,12 +157,27 @@ func checkUser(d *draft, u *crowbar.User) error {
 	return nil
 }
 
-// userChanged forgets the digest secret of a user that has another name now: the name is in it. The password stays.
+// userChanged ends the sessions of a user that is locked now, and forgets the digest secret of one that has another name: the
+// name is in it. The password stays.
 func (e *Engine) userChanged(d *draft, was, now *crowbar.User) error {
-	if was == nil || was.Username == now.Username || len(now.Credentials) == 0 || e.Ring == nil {
+	if was == nil {
 		return nil
 	}
-	b, err := e.Ring.Open(now.Credentials, now.Place())
+	u := clone(now)
+	if now.Locked() && !was.Locked() {
+		endSessions(u)
+	}
+	if was.Username != now.Username && len(now.Credentials) > 0 && e.Ring != nil {
+		if err := e.withoutDigest(u); err != nil {
+			return err
+		}
+	}
+	d.put(u)
+	return nil
+}
+
+func (e *Engine) withoutDigest(u *crowbar.User) error {
+	b, err := e.Ring.Open(u.Credentials, u.Place())
 	if err != nil {
 		return err
 	}
@@ -170,9 +189,7 @@ func (e *Engine) userChanged(d *draft, was, now *crowbar.User) error {
 	if b, err = json.Marshal(c); err != nil {
 		return err
 	}
-	u := clone(now)
 	u.Credentials = e.Ring.Seal(b, u.Place())
-	d.put(u)
 	return nil
 }
 

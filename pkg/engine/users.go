@@ -61,6 +61,7 @@ func (e *Engine) credit(d *draft, user crowbar.ID, hash []byte, password string,
 	}
 	u = clone(u)
 	u.Credentials = e.Ring.Seal(b, u.Place())
+	endSessions(u)
 	d.put(u)
 	return nil
 }

@@ -85,6 +85,7 @@ func (t *teller) object(k crowbar.Kind, was, now crowbar.Object) {
 		t.tell(noun+".removed", was, t.was, named(t.was, was))
 	case was == nil:
 		t.tell(noun+".created", now, t.now, named(t.now, now))
+	case k == crowbar.KindToken: // that it was used is all that changes of one
 	default:
 		data := named(t.now, now)
 		if c := changes(summary(was), data); len(c) > 0 {
