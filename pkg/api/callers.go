@@ -117,7 +117,7 @@ func (a *API) who(w http.ResponseWriter, r *http.Request) arrival {
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		c, ok := a.certified(r)
-		return arrival{caller: c, known: ok, foreign: ok && changes(r) && originOf(r) == theirs}
+		return arrival{caller: c, known: ok, foreign: ok && changes(r) && originOf(r) == fromElsewhere}
 	}
 	return a.session(w, r)
 }

@@ -9,21 +9,21 @@ import (
 type origin int
 
 const (
-	nobodys origin = iota // no browser of our days sent it
-	ours                  // one that this daemon served, or a person who typed the address
-	theirs
+	fromNobody origin = iota // no browser of our days sent it
+	fromHere                 // one that this daemon served, or a person who typed the address
+	fromElsewhere
 )
 
 // originOf tells it from what browsers say by themselves, and pages cannot. A page of another port or scheme of this host is
 // another site's.
 func originOf(r *http.Request) origin {
-	is := nobodys
+	is := fromNobody
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "":
 	case "same-origin", "none":
-		is = ours
+		is = fromHere
 	default:
-		return theirs
+		return fromElsewhere
 	}
 	from := r.Header.Get("Origin")
 	if from == "" {
@@ -34,9 +34,9 @@ func originOf(r *http.Request) origin {
 		scheme = "http"
 	}
 	if u, err := url.Parse(from); err != nil || u.Host != r.Host || u.Scheme != scheme {
-		return theirs
+		return fromElsewhere
 	}
-	return ours
+	return fromHere
 }
 
 // changes says that a request may change something.

@@ -110,9 +110,9 @@ func (a *API) session(w http.ResponseWriter, r *http.Request) arrival {
 // ownPage says whose word a change is on. Browsers say it; of what does not, the session's mark is asked.
 func (a *API) ownPage(r *http.Request, t ticket) bool {
 	switch originOf(r) {
-	case ours:
+	case fromHere:
 		return true
-	case theirs:
+	case fromElsewhere:
 		return false
 	}
 	given := r.Header.Get(csrfHeader)
@@ -156,7 +156,7 @@ func (a *API) signedOut(w http.ResponseWriter, r *http.Request) {
 
 func (a *API) signedIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
-	if originOf(r) == theirs { // somebody else's page may not sign a person in
+	if originOf(r) == fromElsewhere { // somebody else's page may not sign a person in
 		write(w, http.StatusForbidden, "framework.error", map[string]any{"status": http.StatusForbidden, "kind": "forbidden", "message": "sign in from the daemon's own page"})
 		return
 	}
