@@ -93,6 +93,7 @@ var lodgers = map[string][]string{
 	"github.com/prometheus/client_golang":        {"cmd/kubeclampd"},
 	"github.com/google/go-cmp":                   nil, // tests alone
 	"github.com/rogpeppe/go-internal/testscript": nil,
+	"github.com/rogpeppe/go-internal/diff":       {"pkg/role/linux"}, // what changes in a file
 	"pgregory.net/rapid":                         nil,
 	"go.uber.org/goleak":                         nil,
 	"go.etcd.io/gofail":                          nil,

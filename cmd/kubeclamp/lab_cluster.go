@@ -60,7 +60,7 @@ func (a *app) labConverge(cmd *cobra.Command, c *client.Client, doc crowbar.Clus
 		return err
 	}
 	if len(plan.Steps) > 0 {
-		if err := a.printPlan(cmd, plan); err != nil {
+		if err := a.printPlan(cmd, plan, false); err != nil {
 			return err
 		}
 		b, err := json.Marshal(plan)

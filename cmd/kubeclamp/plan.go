@@ -25,11 +25,11 @@ Each role is asked over the node's connection what its run would change; what de
 nothing else.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			want.Seal = out != "" || a.output == "json" || a.output == "yaml"
-			p, err := a.plan(cmd, file, want, diff && !fast)
+			p, err := a.plan(cmd, file, want, !fast)
 			if err != nil {
 				return err
 			}
-			if err := a.printPlan(cmd, p); err != nil {
+			if err := a.printPlan(cmd, p, diff); err != nil {
 				return err
 			}
 			if out != "" {
@@ -48,17 +48,17 @@ nothing else.`,
 	f.StringVar(&out, "out", "", "keep the plan in this file")
 	f.BoolVar(&want.Rerun, "rerun", false, "plan a rerun of everything (kubeclamp converge)")
 	f.BoolVar(&want.Force, "force", false, "plan a rerun of everything in full (kubeclamp converge --force)")
-	f.BoolVar(&diff, "diff", true, "ask the roles what they would change")
-	f.BoolVar(&fast, "fast", false, "ask nobody: the same as --diff=false")
+	f.BoolVar(&diff, "diff", false, "show the lines that change in each file")
+	f.BoolVar(&fast, "fast", false, "ask nobody what would change")
 	f.BoolVar(&detailed, "detailed-exitcode", false, "end with 2 when there is something to do")
 	return cmd
 }
 
-func (a *app) plan(cmd *cobra.Command, file string, want crowbar.PlanFor, diff bool) (p crowbar.Plan, err error) {
+func (a *app) plan(cmd *cobra.Command, file string, want crowbar.PlanFor, ask bool) (p crowbar.Plan, err error) {
 	if file == "" {
 		err := a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) (err error) {
 			want.Deployment = d
-			p, err = c.Plan(cmd.Context(), want, diff)
+			p, err = c.Plan(cmd.Context(), want, ask)
 			return err
 		})(cmd, nil)
 		return p, err
@@ -68,7 +68,7 @@ func (a *app) plan(cmd *cobra.Command, file string, want crowbar.PlanFor, diff b
 		return p, err
 	}
 	want.Deployment, want.Document = doc.cluster.Deployment, &doc.cluster
-	p, err = c.Plan(cmd.Context(), want, diff)
+	p, err = c.Plan(cmd.Context(), want, ask)
 	return p, doc.locate(err)
 }
 
@@ -133,7 +133,8 @@ func (a *app) carryOut(cmd *cobra.Command, file, document string, wait bool, tim
 }
 
 func (a *app) driftCommand() *cobra.Command {
-	return &cobra.Command{Use: "drift [DEPLOYMENT]", Short: "What is on the nodes otherwise than as it was applied; nothing is changed", Args: cobra.MaximumNArgs(1),
+	var diff bool
+	cmd := &cobra.Command{Use: "drift [DEPLOYMENT]", Short: "What is on the nodes otherwise than as it was applied; nothing is changed", Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeNames(crowbar.KindDeployment),
 		Long: `Ask every role that has been applied what was changed by hand on its node since, and change nothing; 'kubeclamp converge'
 mends it. Ends with 2 where there is drift, with 1 where there is none but some could not be asked.`,
@@ -146,7 +147,7 @@ mends it. Ends with 2 where there is drift, with 1 where there is none but some 
 				if err != nil {
 					return err
 				}
-				if err := a.printDrift(cmd, found); err != nil {
+				if err := a.printDrift(cmd, found, diff); err != nil {
 					return err
 				}
 				changed, dark := 0, 0
@@ -166,4 +167,6 @@ mends it. Ends with 2 where there is drift, with 1 where there is none but some 
 				return nil
 			})(cmd, nil)
 		}}
+	cmd.Flags().BoolVar(&diff, "diff", false, "show the lines that were changed in each file")
+	return cmd
 }

@@ -15,13 +15,19 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-func (a *app) printPlan(cmd *cobra.Command, p crowbar.Plan) error {
+// printPlan shows the lines that change in files where diff says so; JSON and YAML always have them.
+func (a *app) printPlan(cmd *cobra.Command, p crowbar.Plan, diff bool) error {
 	if a.output != "table" {
 		rows := make([][]string, 0, len(p.Steps))
 		for _, s := range p.Steps {
 			rows = append(rows, []string{s.Place()})
 		}
 		return a.print(cmd.OutOrStdout(), p, "", rows)
+	}
+	if !diff {
+		for i := range p.Steps {
+			p.Steps[i].Differences = unlined(p.Steps[i].Differences)
+		}
 	}
 	_, err := io.WriteString(cmd.OutOrStdout(), strings.Join(drawPlan(p, paints(cmd.OutOrStdout())), "\n")+"\n")
 	return err
@@ -111,27 +117,6 @@ func inset(text string) []string {
 		return nil
 	}
 	return []string{"      " + strings.ReplaceAll(text, "\n", "\n      ")}
-}
-
-// detail is a line for each difference of a step.
-func detail(list []crowbar.Difference, c paint) []string {
-	var lines []string
-	for _, d := range list {
-		if d.What == "role" && d.Do == "remove" {
-			continue // the step says so
-		}
-		l := "      " + c.mark(markOf(d)) + " " + d.Do + " " + d.What + " " + d.Name
-		if first, rest, more := strings.Cut(d.Diff, "\n"); more {
-			l += " (" + first + ")"
-			for r := range strings.SplitSeq(strings.TrimRight(rest, "\n"), "\n") {
-				l += "\n          " + r
-			}
-		} else if first != "" {
-			l += " (" + first + ")"
-		}
-		lines = append(lines, l)
-	}
-	return lines
 }
 
 // cells are a step's columns: its role, what is to come, why it is run.
@@ -225,7 +210,7 @@ func alike(steps []crowbar.Step) []*herd {
 			order = append(order, h)
 		}
 		h.steps = append(h.steps, s)
-		h.key += fmt.Sprintln(cells(s), s.Do, s.Reason, s.History == 0, s.Differences)
+		h.key += fmt.Sprintln(cells(s), s.Do, s.Reason, s.History == 0, detail(s.Differences, nil))
 	}
 	var out []*herd
 	same := map[string]*herd{}
@@ -337,13 +322,18 @@ func times(p crowbar.Plan) []string {
 	return []string{out, "critical path: " + strings.Join(path, " -> ")}
 }
 
-func (a *app) printDrift(cmd *cobra.Command, d crowbar.Drift) error {
+func (a *app) printDrift(cmd *cobra.Command, d crowbar.Drift, diff bool) error {
 	if a.output != "table" {
 		rows := make([][]string, 0, len(d.NodeRoles))
 		for _, on := range d.NodeRoles {
 			rows = append(rows, []string{on.Node + "/" + on.Role})
 		}
 		return a.print(cmd.OutOrStdout(), d, "", rows)
+	}
+	if !diff {
+		for i := range d.NodeRoles {
+			d.NodeRoles[i].Differences = unlined(d.NodeRoles[i].Differences)
+		}
 	}
 	_, err := io.WriteString(cmd.OutOrStdout(), strings.Join(drawDrift(d, paints(cmd.OutOrStdout())), "\n")+"\n")
 	return err

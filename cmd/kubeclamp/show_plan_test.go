@@ -53,6 +53,36 @@ critical path: m1/etcd -> m2/etcd -> m3/etcd`
 	}
 }
 
+func TestDrawTheLinesThatChange(t *testing.T) {
+	p := crowbar.Plan{Outlook: crowbar.WillChange, Touches: []string{"m1", "m2"}}
+	for _, n := range []string{"m1", "m2"} {
+		p.Steps = append(p.Steps, crowbar.Step{Node: n, Role: "etcd", Do: "apply", Why: "rerun", Outlook: crowbar.WillChange, Differences: []crowbar.Difference{
+			{What: "file", Name: "/etc/etcd/etcd.env", Do: "change", Diff: "content", Unified: "@@ -1,3 +1,3 @@\n a\n-b\n+" + n + "\n \n", More: 1}}})
+	}
+	want := `m1
+  ~ etcd  1 change  rerun  unknown
+      ~ change file /etc/etcd/etcd.env (content)
+          @@ -1,3 +1,3 @@
+           a
+          -b
+          +m1
+
+          and 1 more line
+
+m2
+`
+	drawn := strings.Join(drawPlan(p, nil), "\n")
+	if d := cmp.Diff(want, drawn[:min(len(want), len(drawn))]); d != "" {
+		t.Error(d)
+	}
+	for i := range p.Steps {
+		p.Steps[i].Differences = unlined(p.Steps[i].Differences)
+	}
+	if brief := strings.Join(drawPlan(p, nil), "\n"); !strings.HasPrefix(brief, "m1, m2 (2 nodes, each)\n") || strings.Contains(brief, "+m1") {
+		t.Error(brief)
+	}
+}
+
 func TestColoursCarryNoMeaning(t *testing.T) {
 	p := paint{"~": "<", "=": "<", "-": "<", "": ">"}
 	plain := strings.NewReplacer("<", "", ">", "").Replace(strings.Join(drawPlan(big(), p), "\n"))

@@ -164,10 +164,20 @@ func TestAskShowsNoSecrets(t *testing.T) {
 		if name != "db" {
 			return role.Result{}, nil
 		}
-		return role.Result{Changes: []role.Change{{What: "file", Name: "/db", Do: "change", Diff: fmt.Sprint("now ", on.Attribs["db-password"])}}}, nil
+		return role.Result{Changes: []role.Change{{What: "file", Name: "/db", Do: "change", Diff: fmt.Sprint("now ", on.Attribs["db-password"]),
+			Unified: fmt.Sprintf("@@ -1,1 +1,1 @@\n-password=\n+password=%s\n", on.Attribs["db-password"])}}}, nil
 	}
 	if got := r.foreseen()["db@n0"]; strings.Contains(got, "hunter22") || !strings.Contains(got, hidden) {
 		t.Errorf("%q", got)
+	}
+	p, err := r.engine.Foresee(t.Context(), crowbar.PlanFor{Deployment: "k", Rerun: true}, r.Ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range p.Steps {
+		if st.Role == "db" && (len(st.Differences) != 1 || st.Differences[0].Unified != "@@ -1,1 +1,1 @@\n-password=\n+password="+hidden+"\n") {
+			t.Errorf("%+v", st.Differences)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
+	"github.com/kubeclamp/kubeclamp/pkg/role"
 )
 
 // logs is the folder of run logs.
@@ -166,6 +167,18 @@ func (r *runLog) exec(c jig.Cmd, exit jig.Exit, err error, took time.Duration) {
 		}
 	}
 	r.line("%s", text)
+}
+
+// lines writes which lines of files were changed.
+func (r *runLog) lines(changes []role.Change) {
+	for _, c := range changes {
+		switch {
+		case c.More > 0:
+			r.line("%s %s:\n%sand %d more lines", c.Do, c.Name, c.Unified, c.More)
+		case c.Unified != "":
+			r.line("%s %s:\n%s", c.Do, c.Name, c.Unified)
+		}
+	}
 }
 
 // end writes how the run ended.

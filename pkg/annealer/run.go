@@ -166,6 +166,7 @@ func (a *Annealer) call(ctx context.Context, w *crowbar.Work, name string, j jig
 	res, err := apply(ctx, r, a.target(w, node, rec, status), w.Remove, rec)
 	// gofail: var applied struct{}
 	status.stop()
+	rec.log.lines(res.Changes)
 	a.conns.put(dialled, rec.broken() != nil)
 	return res, err
 }

@@ -44,7 +44,7 @@ func (f *fakeAsk) ask(_ context.Context, list []crowbar.DryRun) []crowbar.Answer
 }
 
 func file(name string) []crowbar.Difference {
-	return []crowbar.Difference{{What: "file", Name: name, Do: "change", Diff: "content"}}
+	return []crowbar.Difference{{What: "file", Name: name, Do: "change", Diff: "content", Unified: "@@ -1,1 +1,1 @@\n-a < b\n+b & \u2028é\n", More: 2}}
 }
 
 // outlooks is "role@node:outlook after" for each step.

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -9,10 +10,14 @@ import (
 )
 
 // foresee says what the run would do, in its order: the files, the membership, the unit.
-func (r *run) foresee(all []role.Change) error {
+func (r *run) foresee(ctx context.Context) error {
+	all, err := linux.Compare(ctx, r.on, state(r.c, true), r.facts)
+	if err != nil {
+		return err
+	}
 	var files []role.Change
 	if !r.seat.stays() {
-		plan, err := linux.Plan(state(r.c, false), r.facts)
+		plan, err := linux.Compare(ctx, r.on, state(r.c, false), r.facts)
 		if err != nil {
 			return err
 		}
@@ -21,7 +26,7 @@ func (r *run) foresee(all []role.Change) error {
 	r.changes = append(r.changes, files...)
 	r.seated()
 	defer r.stamped()
-	for _, c := range all {
+	for _, c := range all.Changes {
 		if !slices.Contains(files, c) {
 			r.changes = append(r.changes, c)
 		}

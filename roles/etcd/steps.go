@@ -68,7 +68,7 @@ func (r *run) sit(ctx context.Context) error {
 	}
 	if r.on.DryRun {
 		r.done = true
-		return r.foresee(plan.Changes)
+		return r.foresee(ctx)
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func (r *run) prepare(ctx context.Context) error {
 }
 
 func (r *run) make(ctx context.Context, want linux.State) error {
-	plan, err := linux.Plan(want, r.facts)
+	plan, err := linux.Compare(ctx, r.on, want, r.facts)
 	if err != nil || plan.Empty() {
 		return err
 	}

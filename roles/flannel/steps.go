@@ -48,8 +48,8 @@ func (r *run) preflight(context.Context) (err error) {
 }
 
 // plan ends the run if there is nothing to do.
-func (r *run) plan(context.Context) (err error) {
-	if r.todo, err = linux.Plan(state(r.c, r.address), r.facts); err != nil {
+func (r *run) plan(ctx context.Context) (err error) {
+	if r.todo, err = linux.Compare(ctx, r.on, state(r.c, r.address), r.facts); err != nil {
 		return err
 	}
 	r.done = r.todo.Empty() && r.lease.holds(r.c)

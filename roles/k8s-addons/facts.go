@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
 
 // factsText compares both forms of the manifest with the cluster, so that one Exec is enough whichever holds: $1 is the
@@ -73,9 +74,20 @@ func changes(diff []string) []role.Change {
 		if i+1 < len(diff) && strings.HasPrefix(diff[i+1], "@@ -0,0 ") {
 			do = "create"
 		}
-		out = append(out, role.Change{What: "object", Name: file[strings.LastIndexByte(file, '/')+1:], Do: do})
+		c := role.Change{What: "object", Name: file[strings.LastIndexByte(file, '/')+1:], Do: do}
+		c.Unified, c.More = linux.Clip(body(diff[i+1:]))
+		out = append(out, c)
 	}
 	return out
+}
+
+// body is the lines of one file of a unified diff.
+func body(diff []string) string {
+	end := slices.IndexFunc(diff, func(l string) bool { return l == "" || !strings.Contains("@+- \\", l[:1]) })
+	if end < 0 {
+		end = len(diff)
+	}
+	return strings.Join(diff[:end], "\n") + "\n"
 }
 
 // objects names all objects of a manifest, in kubectl diff's words and order.

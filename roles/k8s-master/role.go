@@ -33,7 +33,7 @@ func (master) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	if err != nil {
 		return role.Result{}, err
 	}
-	todo, err := linux.Plan(want, have)
+	todo, err := linux.Compare(ctx, on, want, have)
 	if err != nil {
 		return role.Result{}, err
 	}

@@ -30,7 +30,7 @@ func (minion) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	if err != nil {
 		return role.Result{}, err
 	}
-	todo, err := linux.Plan(desired(s, hostOf(have)), have)
+	todo, err := linux.Compare(ctx, on, desired(s, hostOf(have)), have)
 	if err != nil {
 		return role.Result{}, err
 	}

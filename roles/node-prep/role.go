@@ -31,7 +31,7 @@ func (prep) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 		return role.Result{}, err
 	}
 	v := judge(cfg, on, have)
-	todo, err := linux.Plan(v.want, have.Facts)
+	todo, err := linux.Compare(ctx, on, v.want, have.Facts)
 	if err != nil {
 		return role.Result{}, fmt.Errorf("node %s: %w", on.Node, err)
 	}
@@ -91,7 +91,7 @@ func (prep) Check(ctx context.Context, on role.Target) (role.Drift, error) {
 		return role.Drift{}, err
 	}
 	v := judge(cfg, on, have)
-	todo, err := linux.Plan(v.want, have.Facts)
+	todo, err := linux.Compare(ctx, on, v.want, have.Facts)
 	d := role.Drift{Changes: append(v.changes, todo.Changes...)}
 	for _, p := range v.problems {
 		d.Changes = append(d.Changes, role.Change{What: "problem", Name: p, Do: "mend by hand"})

@@ -39,7 +39,7 @@ func (server) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	}
 	var res role.Result
 	for _, step := range []linux.State{mask(have), s.state} { // the ban on the distribution's own unit comes before its package
-		todo, err := linux.Plan(step, have)
+		todo, err := linux.Compare(ctx, on, step, have)
 		if err != nil {
 			return res, fmt.Errorf("node %s: %w", on.Node, err)
 		}

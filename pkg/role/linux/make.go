@@ -171,7 +171,7 @@ func ConvergeAfter(ctx context.Context, on role.Target, sketch State, think func
 	if err != nil {
 		return have, nil, err
 	}
-	todo, err := Plan(want, have)
+	todo, err := Compare(ctx, on, want, have)
 	if err != nil {
 		return have, nil, fmt.Errorf("node %s: %w", on.Node, err)
 	}

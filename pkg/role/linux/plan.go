@@ -25,6 +25,7 @@ type Todo struct {
 	Puts     []Put
 	After    []Op
 	Changes  []role.Change
+	texts    []text // of Changes whose lines Compare can tell
 }
 
 // Put is one file to write: from Content, or from an artifact.
@@ -177,10 +178,8 @@ func (p *planner) file(f File) {
 			p.own = append(p.own, Op{"own", f.Path, octal(mode), owner})
 		}
 		return
-	case have.Kind == "":
-		p.change("file", f.Path, "create", "")
 	default:
-		p.change("file", f.Path, "change", "content")
+		p.written(f, have, mode, owner)
 	}
 	p.parent(f.Path)
 	p.todo.Puts = append(p.todo.Puts, Put{Path: f.Path, Mode: mode, Content: f.Content, Secret: f.Secret})
@@ -188,6 +187,37 @@ func (p *planner) file(f File) {
 		p.own = append(p.own, Op{"own", f.Path, octal(mode), owner})
 	}
 	p.touched(f.Path, f.Restart, f.Reload)
+}
+
+// written tells of a file that is to be written. Of one that not everybody may read, before or after, no line is told.
+func (p *planner) written(f File, have Path, mode fs.FileMode, owner string) {
+	what, do := "content", "change"
+	if have.Kind == "" {
+		what, do = "", "create"
+	}
+	open := mode&0o004 != 0 && (have.Kind == "" || have.Kind == "file" && have.Mode&0o004 != 0)
+	switch {
+	case f.Secret && have.Kind != "":
+		what = "secret changed"
+	case f.Secret:
+		what = "secret"
+	case have.Kind == "link":
+		what = "a link to " + have.To + " until now"
+	case have.Kind == "file" && !open:
+		what = "content, which not everybody may read"
+	}
+	if more := attrDiff(have, mode, owner); have.Kind == "file" && more != "" {
+		what += ", " + more
+	}
+	p.change("file", f.Path, do, what)
+	c := &p.todo.Changes[len(p.todo.Changes)-1]
+	switch {
+	case f.Secret || !open:
+	case have.Kind == "":
+		text{content: f.Content}.tell(c, "")
+	default:
+		p.todo.texts = append(p.todo.texts, text{len(p.todo.Changes) - 1, f.Path, f.Content, have.Size})
+	}
 }
 
 // touched notes which units have to follow a change of a path.
@@ -221,15 +251,23 @@ func (p *planner) binary(b Binary) {
 		}
 		return
 	}
-	do := "create"
+	do, sizes := "create", bytesOf(a.Size)
 	if have.Kind != "" {
-		do = "change"
+		do, sizes = "change", bytesOf(have.Size)+" -> "+sizes
 	}
-	p.change("artifact", b.Path, do, b.Artifact+" "+a.Version)
+	p.change("artifact", b.Path, do, b.Artifact+" "+a.Version+", "+sizes)
 	p.parent(b.Path)
 	p.todo.Puts = append(p.todo.Puts, Put{Path: b.Path, Mode: mode, Artifact: b.Artifact})
 	p.own = append(p.own, Op{"own", b.Path, octal(mode), "root"}, Op{"stamp", stamp, a.SHA256, b.Path})
 	p.touched(b.Path, b.Restart, nil)
+}
+
+// bytesOf is a size for people.
+func bytesOf(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
 
 // stampLine is what a stamp holds: reading it is cheaper than hashing a hundred megabytes.
@@ -275,8 +313,20 @@ func sameOwner(have Path, want string) bool {
 	return have.Owner == user && (!both || have.Group == group)
 }
 
+// attrDiff tells what changes of mode and owner; "" where nothing does.
 func attrDiff(have Path, mode fs.FileMode, owner string) string {
-	return fmt.Sprintf("%s %s -> %s %s", octal(have.Mode), have.Owner, octal(mode), owner)
+	var out []string
+	if have.Mode != mode {
+		out = append(out, "mode "+octal(have.Mode)+" -> "+octal(mode))
+	}
+	if !sameOwner(have, owner) {
+		was := have.Owner
+		if strings.Contains(owner, ":") {
+			was += ":" + have.Group
+		}
+		out = append(out, "owner "+was+" -> "+owner)
+	}
+	return strings.Join(out, ", ")
 }
 
 func octal(m fs.FileMode) string { return "0" + strconv.FormatUint(uint64(m.Perm()), 8) }

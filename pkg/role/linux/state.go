@@ -2,7 +2,7 @@
 // which is compared with what one Exec read off the node, and made so. It does not know what any of them is for.
 //
 //	have, err := linux.Read(ctx, on, want, probes...)  // ONE Exec
-//	plan, err := linux.Plan(want, have)                // pure; empty = nothing to do
+//	plan, err := linux.Compare(ctx, on, want, have)    // empty = nothing to do; looks again only at files that change
 //	err = linux.Make(ctx, on, plan)                    // packages, users, folders, files, binaries, then daemon-reload, restarts, starts
 //
 // Converge is the three in a row. Where the State depends on what the node says (its cgroup version, the present content

@@ -99,8 +99,8 @@ func dryRun(t *testing.T, newTarget Make, r role.Role) {
 	}
 	on.DryRun = false
 	done := Apply(t, r, on)
-	if p, d := fmt.Sprint(plan.Changes), fmt.Sprint(done.Changes); p != d {
-		t.Fatalf("planned:\n%s\ndone:\n%s", p, d)
+	if !slices.Equal(plan.Changes, done.Changes) {
+		t.Fatalf("planned:\n%+q\ndone:\n%+q", plan.Changes, done.Changes)
 	}
 	on.Again = true
 	Apply(t, r, Rehearsed(t, on)) // and where there is nothing to do
