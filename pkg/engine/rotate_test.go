@@ -39,7 +39,57 @@ func sealedWorld(t *testing.T, nodes int) *world {
 	if err := w.change(t.Context(), func(d *draft) error { return d.add(changes, nil) }); err != nil {
 		t.Fatal(err)
 	}
+	w.entrust()
 	return w
+}
+
+// The passwords of sealedWorld.
+const (
+	ownPassword  = "the user's own"
+	hookPassword = "the sink's password"
+	hookSecret   = "what signs to the sink"
+	bmcPassword  = "the hammer's"
+)
+
+// entrust has everything else sealed that can be: what a user signs in with, digest too, what sinks and hammers are proved to,
+// and the end of the audit log.
+func (w *world) entrust() {
+	w.t.Helper()
+	must := func(err error) {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	_, err := w.CreateUser(w.t.Context(), crowbar.User{Username: "vera"}, ownPassword, true)
+	must(err)
+	sink := w.made(&crowbar.EventSink{Endpoint: "https://hooks.example/in"})
+	password, secret := hookPassword, hookSecret
+	must(w.SetSinkSecrets(w.t.Context(), sink, &password, &secret))
+	available := w.made(&crowbar.AvailableHammer{Name: "bmc", Class: "IpmiHammer"})
+	hammer := w.made(&crowbar.Hammer{Node: w.View().NodeNamed("n1.a.b").ID, Available: available, Username: "root"})
+	must(w.SetAuthenticator(w.t.Context(), hammer, bmcPassword))
+	_, err = w.Audit(w.t.Context(), crowbar.AuditRecord{Who: "vera", Method: "PUT", Route: "/api/v2/secrets/rotate"})
+	must(err)
+}
+
+// trusted says that all that is sealed does what it is there for.
+func (w *world) trusted() {
+	w.t.Helper()
+	if !w.Password("vera", ownPassword) {
+		w.t.Error("the user cannot sign in")
+	}
+	for _, realm := range []string{crowbar.Realm, crowbar.RebarRealm} {
+		if sum, ok := w.HA1("vera", realm); !ok || sum != ha1("vera", realm, ownPassword) {
+			w.t.Errorf("nor by digest of %s: %s", realm, sum)
+		}
+	}
+	if p, s, err := w.OpenSink(w.View().EventSinkAt("https://hooks.example/in")); p != hookPassword || s != hookSecret || err != nil {
+		w.t.Errorf("the sink is proved to by %q and %q: %v", p, s, err)
+	}
+	if c, err := w.AuditVerify(w.t.Context()); err != nil || !c.OK || !c.Sealed {
+		w.t.Errorf("the audit log: %+v %v", c, err)
+	}
 }
 
 // opened is every sealed value of the state, opened, by its place: what may not be lost.
@@ -53,13 +103,31 @@ func (w *world) opened(ring *pki.Ring) map[string]string {
 		}
 		out[place] = string(plain)
 	}
-	s := w.View()
-	for sec := range s.Secrets() {
-		open(sec.Sealed, sec.Place())
-	}
-	for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeploymentRole, crowbar.KindNodeRole} {
+	s, kinds := w.View(), map[crowbar.Kind]bool{}
+	for _, k := range sealing {
 		for o := range s.All(k) {
-			attrib.EachSealed(o, func(sealed []byte, at crowbar.Place) { open(sealed, at.String()) })
+			before := len(out)
+			switch o := o.(type) {
+			case *crowbar.Secret:
+				open(o.Sealed, o.Place())
+			case *crowbar.User:
+				open(o.Credentials, o.Place())
+			case *crowbar.EventSink:
+				open(o.Authenticator, o.Place(sinkPassword))
+				open(o.Secret, o.Place(sinkSecret))
+			case *crowbar.Hammer:
+				if len(o.Authenticator) > 0 {
+					open(o.Authenticator, o.Place())
+				}
+			case *crowbar.AuditHead:
+				open(o.Sealed, o.Place())
+			default:
+				attrib.EachSealed(o, func(sealed []byte, at crowbar.Place) { open(sealed, at.String()) })
+			}
+			kinds[k] = kinds[k] || len(out) > before
+		}
+		if !kinds[k] && k != crowbar.KindRole {
+			w.t.Errorf("nothing is sealed among %s: this test does not see whether it can be opened", k)
 		}
 	}
 	return out
@@ -166,6 +234,7 @@ func TestRotationIsCutOffAnywhere(t *testing.T) {
 				t.Errorf("killed at %d: %+v", kill, st)
 			}
 			equal(t, before, w.opened(again))
+			w.trusted()
 		}
 	}
 }
