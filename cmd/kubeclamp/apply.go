@@ -109,7 +109,7 @@ func readDocument(path string, in io.Reader) (*document, error) {
 }
 
 // place finds words such as "nodes[2].roles[0]" at the start of a line of the daemon's complaint.
-var place = regexp.MustCompile(`(?m)^((?:nodes|attribs|deployment)[\w\-.\[\]]*): `)
+var place = regexp.MustCompile(`(?m)^((?:nodes|networks|attribs|deployment)[\w\-.\[\]]*): `)
 
 // locate puts file and line before each complaint that says its place.
 func (d *document) locate(err error) error {

@@ -44,6 +44,8 @@ type Engine interface {
 	Foresee(ctx context.Context, want crowbar.PlanFor, ask engine.Asker) (*crowbar.Plan, error)
 	CarryOut(ctx context.Context, p *crowbar.Plan, document *crowbar.Cluster) error
 	Drift(ctx context.Context, deployment crowbar.ID, ask engine.Asker) (*crowbar.Drift, error)
+	Document(deployment crowbar.ID) (crowbar.Exported, error)
+	Dismantle(ctx context.Context, deployment crowbar.ID) error
 	CommitNode(ctx context.Context, id crowbar.ID) error
 	ProposeNode(ctx context.Context, id crowbar.ID) error
 	RedeployNode(ctx context.Context, id crowbar.ID) error
@@ -166,6 +168,7 @@ func (a *API) route() {
 	a.handle("POST /api/v2/deployments/{id}/plan", a.planCluster)
 	a.handle(planPattern, a.carryOut)
 	a.handle("GET /api/v2/deployments/{id}/drift", a.drift)
+	a.handle("GET /api/v2/deployments/{id}/document", a.document)
 	a.handle("GET /api/v2/deployments/{id}/status", a.status)
 	a.handle("GET /api/v2/deployments/{id}/report", a.report)
 	a.raw("POST /api/v2/deployments/{id}/kubeconfig", a.kubeconfig)

@@ -56,13 +56,14 @@ func (a *API) deploymentVerb(r *http.Request) (form, any, error) {
 	}
 	verbs := map[string]func(context.Context, crowbar.ID) error{
 		"commit": a.Engine.Commit, "propose": a.Engine.Propose, "recall": a.Engine.Propose, "rerun": a.Engine.Rerun, "redeploy": a.Engine.Redeploy, "release": a.Engine.Release,
+		"dismantle": a.Engine.Dismantle,
 		"cancel": func(ctx context.Context, id crowbar.ID) error { return a.Engine.CancelAll(ctx, id, caller(r).Name) },
 		"pause":  func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, true) },
 		"resume": func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, false) },
 	}
 	do, ok := verbs[r.PathValue("verb")]
 	if !ok {
-		return "", nil, crowbar.Errorf(crowbar.NotFound, "no verb %q on deployments; there are commit, propose, recall, rerun, redeploy, release, pause, resume, cancel, apply", r.PathValue("verb"))
+		return "", nil, crowbar.Errorf(crowbar.NotFound, "no verb %q on deployments; there are commit, propose, recall, rerun, redeploy, release, pause, resume, cancel, dismantle, apply", r.PathValue("verb"))
 	}
 	if r.PathValue("verb") == "rerun" && yes(r, "force") {
 		do = a.Engine.Force
@@ -92,6 +93,16 @@ func (a *API) apply(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	return "deployment.apply", map[string]string{"message": "Applied to deployment " + c.Deployment + "."}, nil
+}
+
+// document is a deployment as the cluster.yaml that makes it, without what is secret.
+func (a *API) document(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)
+	if err != nil {
+		return "", nil, err
+	}
+	out, err := a.Engine.Document(id)
+	return "deployment.document", out, err
 }
 
 func yes(r *http.Request, name string) bool { return r.URL.Query().Get(name) == "true" }

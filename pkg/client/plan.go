@@ -40,3 +40,8 @@ func (c *Client) CarryOut(ctx context.Context, p crowbar.Plan, document *crowbar
 func (c *Client) Drift(ctx context.Context, deployment string) (d crowbar.Drift, err error) {
 	return d, c.do(ctx, http.MethodGet, path(crowbar.KindDeployment, deployment)+"/drift", nil, &d)
 }
+
+// Document is a deployment as the document with which Apply makes it. What is secret is left out, and named.
+func (c *Client) Document(ctx context.Context, deployment string) (e crowbar.Exported, err error) {
+	return e, c.do(ctx, http.MethodGet, path(crowbar.KindDeployment, deployment)+"/document", nil, &e)
+}

@@ -58,9 +58,10 @@ type Report struct {
 
 // Cluster is a cluster.yaml: everything one deployment should be.
 type Cluster struct {
-	Deployment string         `json:"deployment" yaml:"deployment"`
-	Attribs    map[string]any `json:"attribs,omitempty" yaml:"attribs,omitempty"`
-	Nodes      []ClusterNode  `json:"nodes" yaml:"nodes"`
+	Deployment string           `json:"deployment" yaml:"deployment"`
+	Networks   []ClusterNetwork `json:"networks,omitempty" yaml:"networks,omitempty"`
+	Attribs    map[string]any   `json:"attribs,omitempty" yaml:"attribs,omitempty"`
+	Nodes      []ClusterNode    `json:"nodes" yaml:"nodes"`
 }
 
 // ClusterNode is one node of a Cluster, with the roles that are bound to it by name; what those ask for comes along.

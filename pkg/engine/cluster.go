@@ -43,7 +43,7 @@ func (e *Engine) apply(d *draft, c crowbar.Cluster) error {
 	if err := d.add(graph.Release(d.s, dep.ID, false)); err != nil {
 		return complaints{}.with("deployment", err).err()
 	}
-	var bad complaints
+	bad := e.applyNetworks(d, dep.ID, c.Networks)
 	nodes := make([]crowbar.ID, len(c.Nodes)) // 0 = not usable
 	for i, cn := range c.Nodes {
 		id, err := applyNode(d, dep, cn)
@@ -195,15 +195,30 @@ func (e *Engine) applyNodeAttrib(d *draft, node crowbar.ID, name string, v any) 
 	return e.setDiffering(d, crowbar.KindNodeRole, nr.ID, name, v)
 }
 
-// setDiffering leaves a value alone that is as wanted, so that the same document again changes nothing.
+// setDiffering leaves a value alone that was set there as wanted, so that the same document again changes nothing. One that
+// only comes from elsewhere, such as a default, is set: it is to stay when that changes.
 func (e *Engine) setDiffering(d *draft, k crowbar.Kind, id crowbar.ID, name string, v any) error {
 	_, was, at, err := value(d, k, id, name)
-	if err == nil {
+	if err == nil && lies(d.s, k, id, at) {
 		if was, err = attrib.Open(was, at, e.Ring); err == nil && same(was, v) {
 			return nil
 		}
 	}
 	return e.set(d, k, id, name, v)
+}
+
+// lies says that a value was set on a carrier itself.
+func lies(s *crowbar.Snapshot, k crowbar.Kind, id crowbar.ID, at crowbar.Place) bool {
+	switch at.Part {
+	case crowbar.PartHint:
+		return at.Kind == k && at.ID == id
+	case crowbar.PartData:
+		if dr := s.DeploymentRole(at.ID); k == crowbar.KindDeployment && at.Kind == crowbar.KindDeploymentRole && dr != nil {
+			return dr.Deployment == id
+		}
+		return at.Kind == k && at.ID == id
+	}
+	return false
 }
 
 func sortedKeys(m map[string]any) []string {
