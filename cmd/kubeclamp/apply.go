@@ -54,6 +54,7 @@ one by now, it is refused, and it is said what moved. -f is needed beside it onl
 			}
 			return a.await(cmd, c, doc.cluster.Deployment, start, timeout)
 		}}
+	a.progressFlag(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&file, "file", "f", "", "the document; - is standard input")
 	f.BoolVar(&wait, "wait", true, "watch until the deployment is at rest")

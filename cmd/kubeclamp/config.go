@@ -18,6 +18,8 @@ import (
 // app is what all commands share: the flags that every one of them has.
 type app struct {
 	config, endpoint, output, deployment string
+
+	progress string // how commands that watch show it
 }
 
 // client makes the API client: flags before environment before the user's file before the system's.
@@ -120,39 +122,6 @@ func (a *app) with(f func(cmd *cobra.Command, c *client.Client, deployment strin
 		}
 		return f(cmd, c, d, args)
 	}
-}
-
-// completeNames completes the names of objects of a kind, asked of the daemon.
-func (a *app) completeNames(k crowbar.Kind) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		c, err := a.client()
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		names, err := namesOf(cmd, c, k)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	}
-}
-
-func namesOf(cmd *cobra.Command, c *client.Client, k crowbar.Kind) ([]string, error) {
-	var all []struct {
-		ID   crowbar.ID `json:"id"`
-		Name string     `json:"name"`
-	}
-	if err := c.List(cmd.Context(), k, &all); err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, o := range all {
-		if o.Name == "" {
-			o.Name = o.ID.String()
-		}
-		names = append(names, o.Name)
-	}
-	return names, nil
 }
 
 func usage(format string, a ...any) error {

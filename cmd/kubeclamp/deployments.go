@@ -62,7 +62,8 @@ func (a *app) convergeCommand() *cobra.Command {
 	var wait, force bool
 	var plan string
 	cmd := &cobra.Command{Use: "converge [DEPLOYMENT]", Short: "Rerun the role graph and watch until it is at rest", Args: cobra.MaximumNArgs(1),
-		Long: "Rerun every role on every node, in order. Roles find out what is to be done; where nothing changed, nothing is touched.",
+		ValidArgsFunction: onlyFirst(a.completeNames(crowbar.KindDeployment)),
+		Long:              "Rerun every role on every node, in order. Roles find out what is to be done; where nothing changed, nothing is touched.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				a.deployment = args[0]
@@ -80,6 +81,7 @@ func (a *app) convergeCommand() *cobra.Command {
 				return a.await(cmd, c, d, start, timeout)
 			})(cmd, nil)
 		}}
+	a.progressFlag(cmd)
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Hour, "give up watching after this long")
 	cmd.Flags().BoolVar(&wait, "wait-only", false, "only watch; rerun nothing")
 	cmd.Flags().BoolVar(&force, "force", false, "run every role in full, also where nothing has changed since its last run")

@@ -14,7 +14,12 @@ import (
 func (a *app) explainCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{Use: "explain NODE/ROLE [ATTRIB]", Short: "Say where the values come from that a role is given on a node; or with --attrib, who uses one",
-		Args: cobra.MaximumNArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
+		Args: cobra.MaximumNArgs(2), ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return a.completeNodeRole(nil)(cmd, args, typed)
+			}
+			return onlyFirst(a.completeAttribs(false))(cmd, args[1:], typed)
+		}, RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
 				return err
@@ -36,6 +41,7 @@ func (a *app) explainCommand() *cobra.Command {
 			return a.printExplained(cmd, all, attrib != "")
 		}}
 	cmd.Flags().StringVar(&name, "attrib", "", "say who uses this attrib")
+	_ = cmd.RegisterFlagCompletionFunc("attrib", a.completeAttribs(false))
 	return cmd
 }
 

@@ -31,7 +31,7 @@ func (a *app) addGrammar(cmd *cobra.Command) *cobra.Command {
 
 // sentence is a command of the form VERB ONE to OTHERS.
 func (a *app) sentence(use, short string, k crowbar.Kind, do func(cmd *cobra.Command, c *client.Client, one string, others []string) error) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: cobra.MinimumNArgs(3), ValidArgsFunction: a.completeNames(k), RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: use, Short: short, Args: cobra.MinimumNArgs(3), ValidArgsFunction: a.completeSentence(k, "to", a.completeAfterTo(use)), RunE: func(cmd *cobra.Command, args []string) error {
 		if args[1] != "to" {
 			return usage("say: %s %s", cmd.Parent().CommandPath(), use)
 		}

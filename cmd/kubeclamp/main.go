@@ -71,8 +71,8 @@ func watchBegin(cmd *cobra.Command, began *bool) {
 	if do := cmd.RunE; do != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			*began = true
-			if f := cmd.Flag("output"); f != nil && !slices.Contains(outputs, f.Value.String()) {
-				return usage("output %q: there are %s", f.Value, strings.Join(outputs, ", "))
+			if f := cmd.Flag("output"); f != nil && !slices.Contains(formsOf(cmd), f.Value.String()) && (f.Changed || len(cmd.Annotations[forms]) == 0) {
+				return usage("output %q: there are %s", f.Value, strings.Join(formsOf(cmd), ", "))
 			}
 			return do(cmd, args)
 		}
@@ -128,11 +128,14 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 	f.StringVar(&a.endpoint, "endpoint", "", "address of the daemon, https://host:port ($KUBECLAMP_ENDPOINT)")
 	f.StringVarP(&a.output, "output", "o", "table", "table, json, yaml or name")
 	f.StringVarP(&a.deployment, "deployment", "d", "", "deployment (default: the only one there is)")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return formsOf(cmd), cobra.ShellCompDirectiveNoFileComp
+	})
 	_ = root.RegisterFlagCompletionFunc("deployment", a.completeNames(crowbar.KindDeployment))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return crowbar.Errorf(crowbar.Invalid, "%w", err) })
 	root.AddCommand(a.addShared(a.nodesCommand()), a.daemonsCommand(), a.addShared(a.deploymentsCommand()), a.addShared(a.nodeRolesCommand()),
 		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.unsetCommand(), a.explainCommand(), a.secretsCommand(), a.stateCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
+		initCommand(), a.exportCommand(), a.wholeDestroyCommand(), a.graphCommand(), a.waitCommand(),
 		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), versionCommand(), newLabCommand(a))
 	root.AddCommand(a.nounCommands()...)
 	root.AddCommand(a.auditCommand())

@@ -139,28 +139,3 @@ func colours(w io.Writer) map[crowbar.State]string {
 	}
 	return map[crowbar.State]string{crowbar.Active: "\x1b[32m", crowbar.Error: "\x1b[31;1m", crowbar.Transition: "\x1b[33m", crowbar.Blocked: "\x1b[90m", 99: "\x1b[0m"}
 }
-
-// liveTable redraws the matrix in place.
-func liveTable(f *os.File) func(crowbar.Status) {
-	drawn := 0
-	return func(s crowbar.Status) {
-		width, height, err := term.GetSize(int(f.Fd()))
-		if err != nil {
-			width, height = 80, 24
-		}
-		lines := matrix(s, colours(f), width)
-		if len(lines) > height-1 {
-			lines = lines[:height-1]
-		}
-		var b strings.Builder
-		if drawn > 0 {
-			fmt.Fprintf(&b, "\x1b[%dA", drawn)
-		}
-		for _, l := range lines {
-			b.WriteString("\x1b[2K" + l + "\n")
-		}
-		b.WriteString("\x1b[J")
-		drawn = len(lines)
-		_, _ = io.WriteString(f, b.String())
-	}
-}

@@ -19,7 +19,7 @@ func (a *app) nodeRolesCommand() *cobra.Command {
 		}
 		return a.printNodeRoles(cmd, s)
 	})}, a.showCommand(crowbar.KindNodeRole), a.destroyCommand(crowbar.KindNodeRole, "destroy", "Take the role off the node", false))
-	cmd.AddCommand(&cobra.Command{Use: "retry NODE/ROLE", Short: "Try again after an error", Args: cobra.MinimumNArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	cmd.AddCommand(&cobra.Command{Use: "retry NODE/ROLE", Short: "Try again after an error", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeNodeRole(nil), RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := a.client()
 		if err != nil {
 			return err
@@ -57,7 +57,7 @@ func firstLine(nr crowbar.NodeRoleStatus) string {
 func (a *app) logsCommand() *cobra.Command {
 	var follow bool
 	var attempt uint64
-	cmd := &cobra.Command{Use: "logs NODE/ROLE", Short: "Print the log of a run", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "logs NODE/ROLE", Short: "Print the log of a run", Args: cobra.ExactArgs(1), ValidArgsFunction: onlyFirst(a.completeNodeRole(nil)), RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := a.client()
 		if err != nil {
 			return err
@@ -85,6 +85,7 @@ func (a *app) statusCommand() *cobra.Command {
 			}
 			return drawMatrix(cmd.OutOrStdout(), s)
 		})}
+	a.progressFlag(cmd)
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on showing it until interrupted")
 	return cmd
 }

@@ -151,19 +151,14 @@ func bindAll(cmd *cobra.Command, c *client.Client, deployment, node string, role
 
 func (a *app) bindCommand() *cobra.Command {
 	return &cobra.Command{Use: "bind NODE ROLE...", Short: "Assign roles to a node; what they ask for comes along", Args: cobra.MinimumNArgs(2),
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
-			if len(args) == 0 {
-				return a.completeNames(crowbar.KindNode)(cmd, args, s)
-			}
-			return a.completeNames(crowbar.KindRole)(cmd, args, s)
-		},
+		ValidArgsFunction: a.completeFirst(crowbar.KindNode, crowbar.KindRole),
 		RunE: a.with(func(cmd *cobra.Command, c *client.Client, d string, args []string) error {
 			return bindAll(cmd, c, d, args[0], args[1:])
 		})}
 }
 
 func (a *app) unbindCommand() *cobra.Command {
-	return &cobra.Command{Use: "unbind NODE ROLE...", Short: "Take roles off a node", Args: cobra.MinimumNArgs(2), ValidArgsFunction: a.completeNames(crowbar.KindNode),
+	return &cobra.Command{Use: "unbind NODE ROLE...", Short: "Take roles off a node", Args: cobra.MinimumNArgs(2), ValidArgsFunction: a.completeFirst(crowbar.KindNode, crowbar.KindRole),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {

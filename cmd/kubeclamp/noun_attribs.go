@@ -44,7 +44,8 @@ func (a *app) nounAttribs(n noun) *cobra.Command {
 const attribWord = "attrib"
 
 func (a *app) nounGet(n noun) *cobra.Command {
-	cmd := &cobra.Command{Use: "get NAME attrib ATTRIB", Short: "Show an attrib with its value", Args: cobra.ExactArgs(3), ValidArgsFunction: a.completeNames(n.kind)}
+	cmd := &cobra.Command{Use: "get NAME attrib ATTRIB", Short: "Show an attrib with its value", Args: cobra.ExactArgs(3),
+		ValidArgsFunction: a.completeSentence(n.kind, attribWord, onlyFirst(a.completeAttribs(false)))}
 	bucket := cmd.Flags().String("bucket", "all", bucketHelp)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if args[1] != attribWord {
@@ -66,7 +67,7 @@ func (a *app) nounGet(n noun) *cobra.Command {
 // nounSet takes OpenCrowbar's {"value": X} for X; anything else is the value itself, JSON or plain text.
 func (a *app) nounSet(n noun) *cobra.Command {
 	cmd := &cobra.Command{Use: "set NAME attrib ATTRIB to VALUE", Short: "Set an attrib; VALUE is {\"value\": JSON}, JSON or plain text", Args: cobra.RangeArgs(3, 5),
-		ValidArgsFunction: a.completeNames(n.kind)}
+		ValidArgsFunction: a.completeSentence(n.kind, attribWord, onlyFirst(a.completeAttribs(false)))}
 	note := cmd.Flags().Bool("note", false, "write it among the object's notes, which no run is given")
 	file := cmd.Flags().String("from-file", "", "take VALUE from this file, - is standard input; for what is secret")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

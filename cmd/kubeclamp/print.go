@@ -4,13 +4,34 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 )
 
 // outputs are the forms that data is printed in.
 var outputs = []string{"table", "json", "yaml", "name"}
+
+// forms is the annotation of a command that has other forms of output than most: their names, the one that counts where
+// none is said first.
+const forms = "forms"
+
+func formsOf(cmd *cobra.Command) []string {
+	if own := cmd.Annotations[forms]; own != "" {
+		return strings.Fields(own)
+	}
+	return outputs
+}
+
+// form is the form of output of a command with forms of its own.
+func (a *app) form(cmd *cobra.Command) string {
+	if !cmd.Flag("output").Changed {
+		return formsOf(cmd)[0]
+	}
+	return a.output
+}
 
 // print writes data in the form that was asked for: rows for a table, names alone, or the data itself.
 func (a *app) print(w io.Writer, data any, head string, rows [][]string) error {

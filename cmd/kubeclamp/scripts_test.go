@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,17 +51,20 @@ func TestMain(m *testing.M) {
 //	stop NODE/ROLE            one that never ends does, as one that was told to stop
 //	bend NODE/ROLE FILE       somebody changes a file of the role by hand
 //	darken NODE               the node does not answer dry runs any more
+//	fill FILE                 gives the nodes of a document of 'kubeclamp init' addresses
+//	uncomment FILE            takes in the attribs that are comments there
 //	say, both, golden         see nouns_test.go
 //	settle                    waits until all that was answered is in the audit log
 //	tamper                    somebody changes the first record of it past the daemon
 //	json FILE                 wants that the file is one JSON document
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: func(env *testscript.Env) error { return setup(t, env) },
+	testscript.Run(t, testscript.Params{Dir: "testdata", UpdateScripts: *update, Setup: func(env *testscript.Env) error { return setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "interrupt": interrupt, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
 			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "stop": onRehearsal((*rehearsal).stop), "json": isJSON,
 			"settle": onRehearsal(func(r *rehearsal, _ *testscript.TestScript, _ []string) { r.settle() }), "tamper": onRehearsal((*rehearsal).tamper),
 			"bend": onRehearsal((*rehearsal).bend), "darken": onRehearsal((*rehearsal).darken),
+			"fill": fill, "uncomment": uncomment,
 			"say": say, "both": both, "golden": golden(t),
 		}})
 }
@@ -342,4 +346,21 @@ func isJSON(ts *testscript.TestScript, _ bool, args []string) {
 	if d.More() {
 		ts.Fatalf("there is more than one document")
 	}
+}
+
+// fill puts addresses where a first document wants them.
+func fill(ts *testscript.TestScript, _ bool, args []string) {
+	n := 0
+	text := regexp.MustCompile(`ADDRESS-OF-\w+`).ReplaceAllStringFunc(ts.ReadFile(args[0]), func(string) string { n++; return fmt.Sprintf("10.0.1.%d", n) })
+	if n == 0 {
+		ts.Fatalf("%s wants no address", args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// uncomment takes in what a first document only names.
+func uncomment(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.Replace(ts.ReadFile(args[0]), "attribs: {}", "attribs:", 1)
+	text = regexp.MustCompile(`(?m)^#(  [a-z-]+: )`).ReplaceAllString(text, "$1")
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }

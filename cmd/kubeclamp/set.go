@@ -12,10 +12,12 @@ import (
 )
 
 // carrierFlags say of what an attrib is set: the deployment, if nothing else is given.
-func carrierFlags(cmd *cobra.Command) func(deployment string) (crowbar.Kind, string) {
+func (a *app) carrierFlags(cmd *cobra.Command) func(deployment string) (crowbar.Kind, string) {
 	node := cmd.Flags().String("node", "", "for this node alone; it counts from the next run on")
 	nodeRole := cmd.Flags().String("noderole", "", "for this one role on this one node, NODE/ROLE")
 	cmd.MarkFlagsMutuallyExclusive("node", "noderole")
+	_ = cmd.RegisterFlagCompletionFunc("node", a.completeNames(crowbar.KindNode))
+	_ = cmd.RegisterFlagCompletionFunc("noderole", a.completeNodeRole(nil))
 	return func(deployment string) (crowbar.Kind, string) {
 		switch {
 		case *node != "":
@@ -29,12 +31,12 @@ func carrierFlags(cmd *cobra.Command) func(deployment string) (crowbar.Kind, str
 
 func (a *app) setCommand() *cobra.Command {
 	var files []string
-	cmd := &cobra.Command{Use: "set ATTRIB=VALUE...", Short: "Set attribs of the deployment, of one node with --node, or of one node-role; VALUE is JSON or plain text",
+	cmd := &cobra.Command{Use: "set ATTRIB=VALUE...", Short: "Set attribs of the deployment, of one node with --node, or of one node-role; VALUE is JSON or plain text", ValidArgsFunction: a.completeAttribs(true),
 		Long: `Set attribs of the deployment, of one node with --node, or of one node-role with --noderole. VALUE is JSON or plain text.
 
 A secret is not taken from the command line, which other users of this machine can read: give it with --from-file
 ATTRIB=FILE, or --from-file ATTRIB=- to read it from standard input. One line end at the end of a file is left out.`}
-	carrier := carrierFlags(cmd)
+	carrier := a.carrierFlags(cmd)
 	cmd.Flags().StringArrayVar(&files, "from-file", nil, "ATTRIB=FILE: the value is what is in the file, - is standard input; may be given several times")
 	cmd.RunE = a.with(func(cmd *cobra.Command, c *client.Client, d string, args []string) error {
 		if len(args)+len(files) == 0 {
@@ -93,8 +95,8 @@ func values(cmd *cobra.Command, c *client.Client, args, files []string) ([]spoke
 }
 
 func (a *app) unsetCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "unset ATTRIB...", Short: "Take back what was set of attribs, so that what is below counts again", Args: cobra.MinimumNArgs(1)}
-	carrier := carrierFlags(cmd)
+	cmd := &cobra.Command{Use: "unset ATTRIB...", Short: "Take back what was set of attribs, so that what is below counts again", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeAttribs(false)}
+	carrier := a.carrierFlags(cmd)
 	cmd.RunE = a.with(func(cmd *cobra.Command, c *client.Client, d string, args []string) error {
 		k, key := carrier(d)
 		for _, name := range args {

@@ -5,27 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/kubeclamp/kubeclamp/pkg/client"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// await watches until the deployment is at rest, then says how it ended: a live table on a terminal, a line a change elsewhere.
+// await watches until the deployment is at rest, then says how it ended and what was changed.
 func (a *app) await(cmd *cobra.Command, c *client.Client, deployment string, start time.Time, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
-	defer cancel()
-	show := newShow(cmd.ErrOrStderr())
-	last, err := follow(ctx, c, deployment, show, resting)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return &exitError{exitTimeout, fmt.Errorf("waited %s for deployment %s to come to rest; it still waits for: %s", limit, deployment, strings.Join(waiting(last), "; "))}
-	}
+	last, err := a.settle(cmd, c, deployment, limit)
 	if err != nil {
 		return err
 	}
@@ -33,7 +25,12 @@ func (a *app) await(cmd *cobra.Command, c *client.Client, deployment string, sta
 }
 
 func (a *app) watch(cmd *cobra.Command, c *client.Client, deployment string) error {
-	_, err := follow(cmd.Context(), c, deployment, newShow(cmd.OutOrStdout()), func(crowbar.Status) bool { return false })
+	d, err := a.display(cmd.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	_, err = follow(cmd.Context(), c, deployment, d.show, func(crowbar.Status) bool { return false })
 	if cmd.Context().Err() != nil {
 		return nil
 	}
@@ -119,6 +116,18 @@ func waiting(s crowbar.Status) []string {
 
 // conclude prints how it ended and gives the error that fits.
 func conclude(cmd *cobra.Command, c *client.Client, s crowbar.Status, start time.Time) error {
+	if err := verdict(cmd, s); err != nil {
+		return err
+	}
+	rep, err := c.Report(cmd.Context(), s.Deployment, start)
+	if err != nil {
+		return err
+	}
+	return summarise(cmd.OutOrStdout(), s, rep, time.Since(start))
+}
+
+// verdict is an error where what came to rest is not all active.
+func verdict(cmd *cobra.Command, s crowbar.Status) error {
 	var bad []string
 	idle := 0
 	for _, nr := range s.NodeRoles {
@@ -138,11 +147,7 @@ func conclude(cmd *cobra.Command, c *client.Client, s crowbar.Status, start time
 	if idle < len(s.NodeRoles) {
 		return &exitError{exitInError, fmt.Errorf("deployment %s came to rest before the end: %s", s.Deployment, strings.Join(waiting(s), "; "))}
 	}
-	rep, err := c.Report(cmd.Context(), s.Deployment, start)
-	if err != nil {
-		return err
-	}
-	return summarise(cmd.OutOrStdout(), s, rep, time.Since(start))
+	return nil
 }
 
 // summarise says what was changed, node by node, or that there was nothing to do.
@@ -225,26 +230,3 @@ func printReport(w io.Writer, deployment string, rep crowbar.Report) error {
 }
 
 func round(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
-
-// newShow draws a live table on a terminal, and prints a line for each change of state elsewhere.
-func newShow(w io.Writer) func(crowbar.Status) {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return liveTable(f)
-	}
-	before := map[crowbar.ID]crowbar.NodeRoleStatus{}
-	first := true
-	return func(s crowbar.Status) {
-		for _, nr := range s.NodeRoles {
-			was, known := before[nr.ID]
-			news := !known && !first || known && was.State != nr.State
-			if first && (nr.State == crowbar.Error || nr.State == crowbar.Transition) {
-				news = true // it came to that before anybody looked
-			}
-			if news && nr.State != crowbar.Blocked && nr.State != crowbar.Todo && nr.State != crowbar.Proposed {
-				fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%s %s %-10s %s/%s %s", time.Now().Format(time.TimeOnly), nr.State.Mark(), nr.Name, nr.Node, nr.Role, firstLine(nr)), " "))
-			}
-			before[nr.ID] = nr
-		}
-		first = false
-	}
-}

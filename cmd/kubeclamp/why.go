@@ -13,7 +13,7 @@ import (
 
 func (a *app) whyCommand() *cobra.Command {
 	return &cobra.Command{Use: "why [NODE/ROLE | DEPLOYMENT]", Short: "Say in one line why a node-role waits; of a deployment, why everything does, by root cause",
-		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeNames(crowbar.KindDeployment), RunE: func(cmd *cobra.Command, args []string) error {
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: onlyFirst(a.completeDeploymentOrNodeRole), RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && (strings.Contains(args[0], "/") || strings.Trim(args[0], "0123456789") == "") {
 				return a.whyOne(cmd, args[0])
 			}
@@ -76,7 +76,7 @@ func (a *app) printReasons(w io.Writer, all crowbar.Reasons) error {
 }
 
 func (a *app) cancelCommand() *cobra.Command {
-	return &cobra.Command{Use: "cancel NODE/ROLE...", Short: "Stop what runs: it is in error then, and not tried again by itself", Args: cobra.MinimumNArgs(1),
+	return &cobra.Command{Use: "cancel NODE/ROLE...", Short: "Stop what runs: it is in error then, and not tried again by itself", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeNodeRole(nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {

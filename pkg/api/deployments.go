@@ -57,9 +57,9 @@ func (a *API) deploymentVerb(r *http.Request) (form, any, error) {
 	verbs := map[string]func(context.Context, crowbar.ID) error{
 		"commit": a.Engine.Commit, "propose": a.Engine.Propose, "recall": a.Engine.Propose, "rerun": a.Engine.Rerun, "redeploy": a.Engine.Redeploy, "release": a.Engine.Release,
 		"dismantle": a.Engine.Dismantle,
-		"cancel": func(ctx context.Context, id crowbar.ID) error { return a.Engine.CancelAll(ctx, id, caller(r).Name) },
-		"pause":  func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, true) },
-		"resume": func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, false) },
+		"cancel":    func(ctx context.Context, id crowbar.ID) error { return a.Engine.CancelAll(ctx, id, caller(r).Name) },
+		"pause":     func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, true) },
+		"resume":    func(ctx context.Context, id crowbar.ID) error { return a.Engine.Pause(ctx, id, false) },
 	}
 	do, ok := verbs[r.PathValue("verb")]
 	if !ok {

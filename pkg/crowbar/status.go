@@ -70,8 +70,8 @@ type ClusterNode struct {
 	Address string         `json:"address" yaml:"address"`
 	Admin   bool           `json:"admin,omitempty" yaml:"admin,omitempty"`
 	Jig     string         `json:"jig,omitempty" yaml:"jig,omitempty"`
-	SSH     ClusterSSH     `json:"ssh,omitzero" yaml:"ssh,omitempty"`
-	Roles   []string       `json:"roles" yaml:"roles"`
+	SSH     ClusterSSH     `json:"ssh,omitzero" yaml:"ssh,omitempty,flow"`
+	Roles   []string       `json:"roles" yaml:"roles,flow"`
 	Attribs map[string]any `json:"attribs,omitempty" yaml:"attribs,omitempty"`
 }
 

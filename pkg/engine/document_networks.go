@@ -63,7 +63,7 @@ func (e *Engine) applyNetwork(d *draft, dep crowbar.ID, c crowbar.ClusterNetwork
 	now := &crowbar.Network{}
 	was := d.s.NetworkNamed(c.Name)
 	if was != nil {
-		if was.Deployment != dep {
+		if root := d.s.DeploymentNamed(System); was.Deployment != dep && (root == nil || was.Deployment != root.ID) {
 			return 0, crowbar.Errorf(crowbar.Conflict, "it is in deployment %s: take another name, or move it here", deploymentName(d.s, was.Deployment))
 		}
 		now = clone(was)
