@@ -70,10 +70,14 @@ func (s *Store) register(ctx context.Context, r *registration, value string) err
 		return trouble("hold", err)
 	}
 	r.lease = grant.ID
-	resp, err := s.kv.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(r.key), "=", 0)).
-		Then(clientv3.OpPut(r.key, value, clientv3.WithLease(r.lease))).Commit()
+	// One whose form of the state has been replaced since it opened it could write nothing, and nodes would wait for it in vain.
+	resp, err := s.kv.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(r.key), "=", 0), s.sameForm()).
+		Then(clientv3.OpPut(r.key, value, clientv3.WithLease(r.lease))).Else(clientv3.OpGet(schemaKey, clientv3.WithKeysOnly())).Commit()
 	if err == nil && !resp.Succeeded {
 		s.revoke(r.lease)
+		if err := s.replaced(resp.Responses[0].GetResponseRange().Kvs); err != nil {
+			return err
+		}
 		return crowbar.Errorf(crowbar.Conflict, "a daemon named %q works on this state already: no two may have one name", r.owner)
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -75,6 +76,19 @@ func (s *Store) settle(ctx context.Context, want int) error {
 			return err
 		}
 	}
+}
+
+// sameForm is the guard that the state has the form in which it was opened.
+func (s *Store) sameForm() clientv3.Cmp {
+	return clientv3.Compare(clientv3.ModRevision(schemaKey), "=", s.schema)
+}
+
+// replaced looks at the schema key, and says whether somebody has given the state another form since it was opened.
+func (s *Store) replaced(kvs []*mvccpb.KeyValue) error {
+	if len(kvs) == 0 && s.schema == 0 || len(kvs) > 0 && kvs[0].ModRevision == s.schema {
+		return nil
+	}
+	return crowbar.Errorf(crowbar.Unavailable, "the form of the state has been changed for another version of kubeclampd: this one may not write; start it again")
 }
 
 func tooNew(now schema, known int) error {

@@ -246,3 +246,28 @@ func TestNoReformUnderDaemons(t *testing.T) {
 		t.Error("the node is lost")
 	}
 }
+
+// One that opened the state before its form was changed, and was not registered then, stops with a clear word: it writes nothing,
+// and does not become one of the daemons for whom nodes would wait.
+func TestAnOlderOneStopsWriting(t *testing.T) {
+	srv := serve(t)
+	shared := srv.Store()
+	shared.Alone = false
+	older := open(t, shared)
+	if err := older.Commit(t.Context(), older.View().Rev(), crowbar.Change{Put: &crowbar.Node{ID: 1, Name: "n1.a.b"}}); err != nil {
+		t.Fatal(err)
+	}
+	newer := shared
+	newer.Reforms = renaming()
+	open(t, newer).Close()
+	was := everything(t, srv)
+	_, hold := older.Hold(t.Context(), crowbar.Daemon{Owner: "a-1", Name: "a"})
+	for what, err := range map[string]error{"commit": older.Commit(t.Context(), older.View().Rev(), crowbar.Change{Put: &crowbar.Node{ID: 1, Name: "n2.a.b"}}), "hold": hold} {
+		if crowbar.KindOf(err) != crowbar.Unavailable || !strings.Contains(err.Error(), "may not write; start it again") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if !maps.Equal(was, everything(t, srv)) {
+		t.Error("something was written")
+	}
+}

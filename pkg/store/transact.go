@@ -24,7 +24,7 @@ type write struct {
 // registered is the guards that the state has the form in which it was opened, and that this process's registration is
 // there, once it has one; with mu held.
 func (s *Store) registered() []clientv3.Cmp {
-	guards := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(schemaKey), "=", s.schema)}
+	guards := []clientv3.Cmp{s.sameForm()}
 	if s.held != nil {
 		guards = append(guards, clientv3.Compare(clientv3.CreateRevision(s.held.key), "=", s.held.rev))
 	}
@@ -93,8 +93,8 @@ func (s *Store) judge(ctx context.Context, w write, resp *clientv3.TxnResponse) 
 	if w.done != "" && len(found[4].Kvs) > 0 && string(found[4].Kvs[0].Value) == w.number {
 		return found[4].Kvs[0].ModRevision, nil // sent before, and only its answer was lost
 	}
-	if kvs := found[3].Kvs; len(kvs) == 0 && s.schema != 0 || len(kvs) > 0 && kvs[0].ModRevision != s.schema {
-		return 0, crowbar.Errorf(crowbar.Unavailable, "the form of the state has been changed for another version of kubeclampd: this one may not write; start it again")
+	if err := s.replaced(found[3].Kvs); err != nil {
+		return 0, err
 	}
 	s.mu.Lock()
 	r := s.held
