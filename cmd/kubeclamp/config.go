@@ -54,11 +54,11 @@ func (a *app) read() (conf client.Config, from string, err error) {
 		if err != nil {
 			return conf, f, crowbar.Errorf(crowbar.Invalid, "configuration: %w", err)
 		}
-		var c struct{ Endpoint, Token, CA string }
+		var c struct{ Endpoint, Token, CA, Name, Cert, Key string }
 		if err := yaml.Unmarshal(b, &c); err != nil {
 			return conf, f, crowbar.Errorf(crowbar.Invalid, "%s: %w", f, err)
 		}
-		return client.Config{Endpoint: c.Endpoint, Token: c.Token, CA: c.CA}, f, nil
+		return client.Config(c), f, nil
 	}
 	return conf, strings.Join(tried, ", "), nil
 }

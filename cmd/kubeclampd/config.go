@@ -18,28 +18,33 @@ import (
 
 // config is what the daemon is told.
 type config struct {
-	dataDir   string
-	sealKey   string
-	etcd      store.Remote // no endpoints: the embedded one
-	name      string
-	advertise string
-	listen    string
-	compat    string
-	dnsListen string
-	sshKeys   []string
-	agent     bool
-	barclamps []string
-	plugin    string
-	plugins   string
-	memory    int // MiB of a role's processes
-	processes int // and threads, of a role
-	artifacts string
-	mirror    string
-	catalogue string
-	parallel  int
-	keepRuns  int
-	keepFor   time.Duration
-	keepAudit int
+	dataDir     string
+	sealKey     string
+	etcd        store.Remote // no endpoints: the embedded one
+	name        string
+	advertise   string
+	listen      string
+	tlsCert     string
+	tlsKey      string
+	tlsSAN      []string
+	clientCA    string
+	plainListen string
+	compat      string
+	dnsListen   string
+	sshKeys     []string
+	agent       bool
+	barclamps   []string
+	plugin      string
+	plugins     string
+	memory      int // MiB of a role's processes
+	processes   int // and threads, of a role
+	artifacts   string
+	mirror      string
+	catalogue   string
+	parallel    int
+	keepRuns    int
+	keepFor     time.Duration
+	keepAudit   int
 
 	snapshotEvery time.Duration
 	snapshotKeep  int
@@ -60,6 +65,11 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.StringVar(&c.advertise, "advertise", "", "HOST:PORT at which other daemons reach the API; default: --listen, with the host's name for 0.0.0.0")
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3443", "address of the API (HTTPS)")
 	f.StringVar(&c.compat, "compat", string(api.CompatCrowbar), "old clients that the API speaks to: crowbar (OpenCrowbar's), or rebar (Digital Rebar's)")
+	f.StringVar(&c.tlsCert, "tls-cert", "", "certificate of the API, with those between it and its authority (PEM file); read anew when it changes. Default: one of the daemon's own authority")
+	f.StringVar(&c.tlsKey, "tls-key", "", "key of that certificate (PEM file)")
+	f.StringSliceVar(&c.tlsSAN, "tls-san", nil, "further names and addresses that the certificate of the daemon's own authority is for")
+	f.StringVar(&c.clientCA, "client-ca", "", "authorities of certificates that people and programs may come with (PEM file): the common name is a user's; read anew when it changes")
+	f.StringVar(&c.plainListen, "plain-listen", "", "address of the API without TLS, for old clients on this machine, such as 127.0.0.1:3000; empty means none")
 	f.StringVar(&c.dnsListen, "dns-listen", "", "address of the name server of the pools, such as 10.0.0.1:53; empty means none")
 	f.StringSliceVar(&c.sshKeys, "ssh-key", nil, "private key that the nodes let in as root (or as a user who may sudo); may be given several times")
 	f.BoolVar(&c.agent, "ssh-agent", false, "use the ssh-agent of SSH_AUTH_SOCK as well")
@@ -145,6 +155,9 @@ func (c *config) check() error {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			return crowbar.Errorf(crowbar.Invalid, "%s %q: want ADDRESS:PORT", flag, addr)
 		}
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
 	}
 	if len(c.barclamps) == 0 {
 		return crowbar.Errorf(crowbar.Invalid, "no barclamp.yaml was found beside the program or in /usr/share/kubeclamp: give --barclamp FILE")

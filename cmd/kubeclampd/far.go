@@ -27,7 +27,7 @@ func (l *logs) Follow(ctx context.Context, id crowbar.ID, attempt uint64, follow
 			continue
 		}
 		conf := l.conf
-		conf.Endpoint = d.Endpoint
+		conf.Endpoint, conf.Name = d.Endpoint, amongUs
 		c, err := client.New(conf)
 		if err != nil {
 			return err

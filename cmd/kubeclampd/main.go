@@ -41,6 +41,6 @@ At the first start it makes DATADIR/admin.json, which lets the command line in: 
 		},
 	}
 	c.add(root.PersistentFlags())
-	root.AddCommand(artifactsCommand(c), sealKeyCommand(), schemaCommand(c), restoreCommand(c))
+	root.AddCommand(artifactsCommand(c), sealKeyCommand(), schemaCommand(c), restoreCommand(c), adminCommand(c))
 	return root
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/term"
+
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
 )
@@ -42,6 +44,9 @@ func bootUser(ctx context.Context, c *config, eng *engine.Engine) error {
 	}
 	if err := eng.SetPassword(ctx, u.ID, password, true); err != nil {
 		return err
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) { // a person is looking, and no log is
+		fmt.Fprintf(os.Stderr, "first user: %s, password: %s (it is not shown again)\n", firstUser, password)
 	}
 	c.log.Info("first user: sign in with what is in the file, and remove the file", "user", firstUser, "file", path)
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,8 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -102,19 +99,19 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}
 	far := &logs{near: ann, st: st}
-	srv, listener, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
+	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}
-	st.me.Endpoint = endpoint(c, listener)
+	st.me.Endpoint = endpoint(c, srv.listener)
 	if err := st.Announce(ctx, st.me); err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, srv.close())
 	}
 	if st.near != nil {
 		loops["state"] = (&keeper{st.near, eng, c}).run
 	}
 	loops["leader"] = func(ctx context.Context) error { return lead(ctx, c, st, eng) }
-	loops["API"] = func(ctx context.Context) error { return serveAPI(ctx, srv, listener) }
+	loops["API"] = srv.run
 	ended := make(chan error, len(loops))
 	for name, loop := range loops {
 		go func() {
@@ -130,7 +127,7 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 	if left := eng.WithoutDigest(crowbar.RebarRealm); c.compat == string(api.CompatRebar) && len(left) > 0 {
 		c.log.Warn("these users cannot sign in by HTTP digest as Digital Rebar's clients do until their passwords are set again: they were set by a daemon that did not know its realm", "users", left)
 	}
-	c.log.Info("ready", "api", listener.Addr(), "nodes", eng.View().Count(crowbar.KindNode))
+	c.log.Info("ready", "api", srv.listener.Addr(), "nodes", eng.View().Count(crowbar.KindNode))
 	// gofail: var ready struct{}
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 	first := <-ended
@@ -170,69 +167,35 @@ func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error)
 }
 
 // newServer makes the HTTPS server, its certificate and the administrator's way in.
-func newServer(c *config, conf api.Config, way *client.Config) (*http.Server, net.Listener, error) {
+func newServer(c *config, conf api.Config, way *client.Config) (*server, error) {
 	authority, err := pki.HostAuthority(filepath.Join(c.dataDir, "tls"))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	leaf := crowbar.Leaf{CommonName: "kubeclampd", DNS: []string{"localhost"}, IP: []string{"127.0.0.1"}, Usages: []string{"server"}}
-	if name, err := os.Hostname(); err == nil {
-		leaf.DNS = append(leaf.DNS, strings.ToLower(name))
-	}
-	for _, at := range []string{c.listen, c.advertise} {
-		host, _, _ := net.SplitHostPort(at)
-		ip := net.ParseIP(host)
-		switch {
-		case host == "" || ip != nil && ip.IsUnspecified():
-		case ip == nil && !slices.Contains(leaf.DNS, strings.ToLower(host)):
-			leaf.DNS = append(leaf.DNS, strings.ToLower(host))
-		case ip != nil && !slices.Contains(leaf.IP, ip.String()):
-			leaf.IP = append(leaf.IP, ip.String())
-		}
-	}
-	cert, key, err := authority.Keep(filepath.Join(c.dataDir, "tls"), "api", leaf)
+	served, err := newServing(c, authority, leafOf(c))
 	if err != nil {
-		return nil, nil, err
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	// gofail: var beforeListen struct{}
 	listener, err := net.Listen("tcp", c.listen)
 	if err != nil {
-		return nil, nil, fmt.Errorf("API: %w", err)
+		return nil, fmt.Errorf("API: %w", err)
+	}
+	out := &server{listener: listener}
+	if c.plainListen != "" {
+		if out.plain, err = net.Listen("tcp", c.plainListen); err != nil {
+			return nil, errors.Join(fmt.Errorf("API without TLS: %w", err), out.close())
+		}
+		c.log.Info("the API is there without TLS, for this machine alone", "at", out.plain.Addr())
 	}
 	if *way, err = admin(filepath.Join(c.dataDir, "admin.json"), listener.Addr().String(), authority.PEM()); err != nil {
-		return nil, nil, errors.Join(err, listener.Close())
+		return nil, errors.Join(err, out.close())
 	}
 	conf.Token = way.Token
 	conf.Secret = sha256.Sum256([]byte("sessions of " + way.Token)) // all daemons that share a state have the token
-	srv := &http.Server{Handler: api.New(conf), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}}
-	return srv, listener, nil
-}
-
-func serveAPI(ctx context.Context, srv *http.Server, l net.Listener) error {
-	over := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(over)
-		// Readers of statuses and logs hold their requests open; they are cut after a moment and come again.
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if srv.Shutdown(limit) != nil {
-			_ = srv.Close()
-		}
-	})
-	defer stop()
-	if err := srv.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	<-over
-	if a, ok := srv.Handler.(interface{ Settle() }); ok {
-		a.Settle()
-	}
-	return nil
+	out.Server = &http.Server{Handler: api.New(conf), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
+		TLSConfig: served.config()}
+	return out, nil
 }
 
 func random(n int) string {

@@ -190,6 +190,9 @@ func (a *API) route() {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	if r.TLS != nil && !strings.HasPrefix(r.URL.Path, "/api/") {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	pace(w, r)
 	if a.tongue(r) == rebars {
 		w = &renamed{ResponseWriter: w}

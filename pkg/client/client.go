@@ -25,6 +25,11 @@ type Config struct {
 	Endpoint string `json:"endpoint"` // https://host:port
 	Token    string `json:"token"`
 	CA       string `json:"ca"` // PEM of the authority of the daemon's certificate; "" = the system's
+	// Name is that of the daemon's certificate; "" = the endpoint's.
+	Name string `json:"name,omitempty"`
+	// Cert and Key are the caller's own certificate in PEM, instead of a token.
+	Cert string `json:"cert,omitempty"`
+	Key  string `json:"key,omitempty"`
 }
 
 // Client talks to one daemon. It is safe for concurrent use.
@@ -39,7 +44,14 @@ func New(c Config) (*Client, error) {
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return nil, crowbar.Errorf(crowbar.Invalid, "endpoint %q: want https://host:port", c.Endpoint)
 	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Name}
+	if c.Cert != "" {
+		pair, err := tls.X509KeyPair([]byte(c.Cert), []byte(c.Key))
+		if err != nil {
+			return nil, crowbar.Errorf(crowbar.Invalid, "the client certificate for endpoint %s: %w", c.Endpoint, err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
 	if c.CA != "" {
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM([]byte(c.CA)) {
@@ -223,7 +235,9 @@ func (c *Client) stream(ctx context.Context, method, p, contentType string, r io
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+c.conf.Token)
+	if c.conf.Token != "" || c.conf.Cert == "" {
+		req.Header.Set("Authorization", "Bearer "+c.conf.Token)
+	}
 	req.Header.Set("Accept", "application/vnd.kubeclamp+json") // whole objects, and errors by their kind
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)

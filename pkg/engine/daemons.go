@@ -20,6 +20,21 @@ func (e *Engine) Shared(ctx context.Context, name, mine string) (value string, e
 	return value, nil
 }
 
+// ShareAnew puts another value in the place of one that Shared gives.
+func (e *Engine) ShareAnew(ctx context.Context, name, value string) error {
+	err := e.change(ctx, func(d *draft) error {
+		if was := d.s.SecretNamed(0, name); was != nil {
+			d.drop(was)
+		}
+		_, changes, err := e.PKI.Shared(d.s, name, value)
+		return d.add(changes, err)
+	})
+	if err != nil {
+		return fmt.Errorf("what all daemons have in common, %q: %w", name, err)
+	}
+	return nil
+}
+
 // Owners is the owners of runs under way.
 func (e *Engine) Owners() map[string]bool {
 	out := map[string]bool{}
