@@ -43,6 +43,7 @@ var nouns = []noun{
 	{"eventsinks", crowbar.KindEventSink, "Who is told of events by requests to their addresses", "endpoint active sent failures dead last_error", changes},
 	{"eventselectors", crowbar.KindEventSelector, "Which events a sink is told of", "id event_sink_id:event_sinks selector", changes},
 	{"users", crowbar.KindUser, "Who may use the API", "username email right is_admin is_locked", changes},
+	{"tokens", crowbar.KindToken, "What lets programs in", "name username right deployments expires_at used_at", reads},
 }
 
 // shared are the verbs that nouns with commands of their own have in common with the others.
@@ -65,6 +66,11 @@ func (a *app) nounCommands() []*cobra.Command {
 			cmd.AddCommand(a.joinCommand("add", "to", true), a.joinCommand("remove", "from", false))
 		case crowbar.KindBarclamp:
 			cmd.AddCommand(a.importCommand())
+		case crowbar.KindUser:
+			cmd.AddCommand(a.passwordCommand(), a.lockCommand(n, "lock", "Let a user in no more, by whatever way; all their sessions end", true),
+				a.lockCommand(n, "unlock", "Let a user in again", false))
+		case crowbar.KindToken:
+			cmd.AddCommand(a.tokenCreateCommand(), a.destroyCommand(n.kind, "revoke", "Let nobody in with one any more", false))
 		}
 		a.addGrammar(cmd)
 		cmd.RunE = a.nounList(n).RunE

@@ -87,6 +87,7 @@ var scrubs = []struct {
 	{regexp.MustCompile(`(?m)^N  [0-9]{2,}  `), "N  N  "}, // the id of an object that a row belongs to
 	{regexp.MustCompile(`runs show [0-9]+`), "runs show N"},
 	{regexp.MustCompile(`"?20\d\d-\d\d-\d\dT[0-9:.]+Z"?`), "TIME"},
+	{regexp.MustCompile(`kc_[A-Za-z0-9_-]{43}`), "TOKEN"},
 	{regexp.MustCompile(`"given": "[^"]*"`), `"given": "..."`},
 	{regexp.MustCompile(` {2,}([^ \n])`), "  $1"}, // widths follow what was scrubbed
 	{regexp.MustCompile(`(?m) +$`), ""},

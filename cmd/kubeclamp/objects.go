@@ -72,6 +72,12 @@ func str(v any) string {
 		return ""
 	case float64:
 		return strings.TrimSuffix(fmt.Sprintf("%.0f", v), ".0")
+	case []any:
+		words := make([]string, len(v))
+		for i, x := range v {
+			words[i] = str(x)
+		}
+		return strings.Join(words, " ")
 	}
 	return fmt.Sprint(v)
 }

@@ -53,6 +53,7 @@ func TestMain(m *testing.M) {
 //	darken NODE               the node does not answer dry runs any more
 //	fill FILE                 gives the nodes of a document of 'kubeclamp init' addresses
 //	uncomment FILE            takes in the attribs that are comments there
+//	asking FILE               from now on, with the token in the file
 //	say, both, golden         see nouns_test.go
 //	settle                    waits until all that was answered is in the audit log
 //	tamper                    somebody changes the first record of it past the daemon
@@ -65,6 +66,9 @@ func TestScripts(t *testing.T) {
 			"settle": onRehearsal(func(r *rehearsal, _ *testscript.TestScript, _ []string) { r.settle() }), "tamper": onRehearsal((*rehearsal).tamper),
 			"bend": onRehearsal((*rehearsal).bend), "darken": onRehearsal((*rehearsal).darken),
 			"fill": fill, "uncomment": uncomment,
+			"asking": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv("KUBECLAMP_TOKEN", strings.TrimSpace(ts.ReadFile(args[0])))
+			},
 			"say": say, "both": both, "golden": golden(t),
 		}})
 }
@@ -110,7 +114,7 @@ func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, f
 		}
 	}
 	const token = "0123456789abcdef"
-	server := api.New(api.Config{Engine: r.engine, Moves: state, Auditing: r.engine, Logs: r, Ask: r.ask, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)})
+	server := api.New(api.Config{Engine: r.engine, Users: r.engine, Moves: state, Auditing: r.engine, Logs: r, Ask: r.ask, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)})
 	answer := front(server)
 	r.state, r.settle = state, server.Settle
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
