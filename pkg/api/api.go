@@ -17,6 +17,7 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
+	"github.com/kubeclamp/kubeclamp/pkg/ui"
 )
 
 // Engine is what the API needs of the engine.
@@ -111,6 +112,7 @@ type API struct {
 	markers  markers
 	ring     ring
 	noting   noting
+	ui       *ui.UI
 	past     chan struct{} // held by the one who reads the past of the state
 }
 
@@ -147,6 +149,7 @@ func (a *API) route() {
 	a.routeUsers()
 	a.routeTokens()
 	a.routeAttribs()
+	a.routePages()
 	for _, k := range []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindRole, crowbar.KindJig, crowbar.KindAttrib, crowbar.KindNode,
 		crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun} {
 		a.handle("GET /api/v2/"+string(k), a.list(k))
@@ -219,6 +222,10 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(allowed) == 0 {
+		if page(r) {
+			a.ui.NotFound(w, r, a.visitor(r))
+			return
+		}
 		a.fail(w, r, crowbar.Errorf(crowbar.NotFound, "there is nothing at %s; the API is below /api/v2/", r.URL.Path))
 		return
 	}

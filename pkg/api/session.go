@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
-	"html/template"
 	"net/http"
 	"time"
 )
@@ -125,6 +124,7 @@ func (a *API) ownPage(r *http.Request, t ticket) bool {
 // open serves what needs no credentials: the way in and out. It says whether it did.
 func (a *API) open(w http.ResponseWriter, r *http.Request) bool {
 	switch {
+	case a.assets(w, r):
 	case r.URL.Path == signIn && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		a.signInPage(w, http.StatusOK, "")
 	case r.URL.Path == signIn && r.Method == http.MethodPost:
@@ -203,18 +203,4 @@ func (a *API) admits(r *http.Request, name, password string) (right bool, wait t
 	return true, 0
 }
 
-var signInTemplate = template.Must(template.New("sign_in").Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Sign In - kubeclamp</title><meta name="viewport" content="width=device-width"></head>
-<body><main><h1>Sign In</h1>{{with .}}<p role="alert">{{.}}</p>{{end}}
-<form method="post" action="/my/users/sign_in">
-<p><label>Username <input name="user[username]" autocomplete="username" required autofocus></label></p>
-<p><label>Password <input name="user[password]" type="password" autocomplete="current-password" required></label></p>
-<p><button>Sign In</button></p></form></main></body></html>
-`))
-
-func (a *API) signInPage(w http.ResponseWriter, code int, trouble string) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-	w.WriteHeader(code)
-	_ = signInTemplate.Execute(w, trouble) // the caller went away
-}
+func (a *API) signInPage(w http.ResponseWriter, code int, trouble string) { a.ui.SignIn(w, code, trouble) }

@@ -1,0 +1,230 @@
+package ui
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// overview answers: is it fine, and if not, what do I do?
+type overview struct {
+	Headline, Detail string
+	State            crowbar.State
+	Empty            bool // nobody has made anything yet
+	Needs            []cause
+	More             int // causes that are not shown
+	Deployments      []deployment
+	Daemons          []crowbar.Daemon
+	Certificates     []certificate
+	Nodes, Dark      int // servers, and those that are not alive or not available
+}
+
+// cause is what somebody has to do something about.
+type cause struct {
+	crowbar.Cause
+	Deployment string
+	Others     int // node-roles that wait for it
+}
+
+// deployment is one for a list.
+type deployment struct {
+	*crowbar.Deployment
+	Counts  counts
+	Nodes   int
+	State   string // proposed, committed, active, error, paused
+	Mark    crowbar.State
+	Left    crowbar.Duration // expected time to the end
+	Unknown bool             // there are some without a record: it takes longer
+	Parent  string
+}
+
+type certificate struct {
+	*crowbar.Secret
+	Deployment string
+	Over       bool
+}
+
+const (
+	soon      = 30 * 24 * time.Hour // certificates that end within this are shown
+	mostNeeds = 20
+)
+
+func (u *UI) overview(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error) {
+	all := u.tally.of(s)
+	o := overview{State: all.all.State(), Deployments: u.deploymentList(s), Certificates: ending(s, time.Now())}
+	for n := range s.Nodes() {
+		if n.System || n.Admin {
+			continue
+		}
+		o.Nodes++
+		if !n.Alive || !n.Available {
+			o.Dark++
+		}
+	}
+	if u.Daemons != nil {
+		o.Daemons = u.Daemons()
+	}
+	if err := u.needs(&o); err != nil {
+		return page{}, err
+	}
+	o.Empty = o.Nodes == 0
+	o.Headline, o.Detail = headline(all.all, o)
+	return page{name: "overview", title: "Overview", menu: "/", docs: "quickstart", live: "node_role.*,node.*,deployment.*", body: o}, nil
+}
+
+// needs collects what waits for a person, over all deployments.
+func (u *UI) needs(o *overview) error {
+	for _, d := range o.Deployments {
+		if d.Counts.Active == d.Counts.Total() {
+			continue
+		}
+		why, err := u.Engine.WhyAll(d.ID)
+		if crowbar.KindOf(err) == crowbar.NotFound && err != nil {
+			continue // deleted just now
+		}
+		if err != nil {
+			return err
+		}
+		for _, c := range why.Causes {
+			switch c.Kind {
+			case crowbar.CauseRun, crowbar.CauseNext, crowbar.CauseRetry, crowbar.CausePlan:
+				continue
+			}
+			n := cause{c, d.Name, len(c.Waiting)}
+			if slices.ContainsFunc(c.Waiting, func(w crowbar.Waiting) bool { return w.ID == c.NodeRole }) {
+				n.Others--
+			}
+			o.Needs = append(o.Needs, n)
+		}
+	}
+	slices.SortStableFunc(o.Needs, func(a, b cause) int {
+		return cmp.Or(cmp.Compare(slices.Index(crowbar.CauseKinds, a.Kind), slices.Index(crowbar.CauseKinds, b.Kind)), b.Others-a.Others)
+	})
+	if len(o.Needs) > mostNeeds {
+		o.Needs, o.More = o.Needs[:mostNeeds], len(o.Needs)-mostNeeds
+	}
+	return nil
+}
+
+func headline(c counts, o overview) (string, string) {
+	servers := plural(o.Nodes, "node", "nodes")
+	switch {
+	case o.Nodes == 0:
+		return "No nodes yet", "Add the servers that are to become a cluster."
+	case c.Error > 0:
+		return plural(c.Error, "node-role is in error", "node-roles are in error"), fmt.Sprintf("%d of %d are active on %s.", c.Active, c.Total(), servers)
+	case c.Left() > 0:
+		return "Converging", fmt.Sprintf("%d of %d node-roles are active on %s.", c.Active, c.Total(), servers)
+	case c.Proposed > 0:
+		return plural(c.Proposed, "node-role is proposed", "node-roles are proposed"), "Nothing of it runs before it is committed."
+	case o.Dark > 0:
+		return plural(o.Dark, "node is dark", "nodes are dark"), fmt.Sprintf("All %d node-roles are active.", c.Total())
+	}
+	return "Everything is active", fmt.Sprintf("%s on %s.", plural(c.Total(), "node-role", "node-roles"), servers)
+}
+
+// deploymentList is all deployments, those that need somebody first.
+func (u *UI) deploymentList(s *crowbar.Snapshot) []deployment {
+	all := u.tally.of(s)
+	nodes := map[crowbar.ID]int{}
+	for n := range s.Nodes() {
+		if !n.System {
+			nodes[n.Deployment]++
+		}
+	}
+	left := u.left(s, all)
+	var out []deployment
+	for d := range s.Deployments() {
+		e := deployment{Deployment: d, Counts: all.of[d.ID], Nodes: nodes[d.ID], Left: left[d.ID].most, Unknown: left[d.ID].unknown}
+		e.Mark = e.Counts.State()
+		e.State = stateOf(d, e.Counts)
+		if p := s.Deployment(d.Parent); p != nil && p.ID != d.ID {
+			e.Parent = p.Name
+		}
+		out = append(out, e)
+	}
+	slices.SortStableFunc(out, func(a, b deployment) int {
+		return cmp.Or(b.Counts.Error-a.Counts.Error, truth(b.Counts.Total() > 0)-truth(a.Counts.Total() > 0), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func stateOf(d *crowbar.Deployment, c counts) string {
+	switch {
+	case d.Stored == crowbar.DeploymentProposed:
+		return "proposed"
+	case c.Error > 0:
+		return "error"
+	case d.Paused:
+		return "paused"
+	case c.Active == c.Total():
+		return "active"
+	}
+	return "committed"
+}
+
+// remaining is the expected time to the end of a deployment.
+type remaining struct {
+	most    crowbar.Duration
+	unknown bool
+}
+
+// left adds up, node by node, what the recorded runs say of those that are still to run; the node that takes longest counts.
+func (u *UI) left(s *crowbar.Snapshot, all totals) map[crowbar.ID]remaining {
+	out := map[crowbar.ID]remaining{}
+	if all.all.Left() == 0 {
+		return out
+	}
+	type at struct{ deployment, node crowbar.ID }
+	busy := map[at]time.Duration{}
+	for nr := range s.NodeRoles() {
+		switch nr.State {
+		case crowbar.Todo, crowbar.Blocked, crowbar.Transition:
+		default:
+			continue
+		}
+		d := time.Duration(u.Engine.Expected(nr))
+		o := out[nr.Deployment]
+		o.unknown = o.unknown || d == 0
+		if nr.State == crowbar.Transition {
+			d = max(0, d-time.Since(nr.Since))
+		}
+		k := at{nr.Deployment, nr.Node}
+		busy[k] += d
+		o.most = max(o.most, crowbar.Duration(busy[k]))
+		out[nr.Deployment] = o
+	}
+	return out
+}
+
+// ending is the certificates that end soon, the first to end first.
+func ending(s *crowbar.Snapshot, now time.Time) []certificate {
+	var out []certificate
+	for x := range s.Secrets() {
+		if x.NotAfter.IsZero() || x.NotAfter.Sub(now) > soon {
+			continue
+		}
+		c := certificate{Secret: x, Over: x.NotAfter.Before(now)}
+		if d := s.Deployment(x.Deployment); d != nil {
+			c.Deployment = d.Name
+		}
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	return out
+}
+
+func (u *UI) deployments(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error) {
+	return page{name: "deployments", title: "Deployments", menu: "/deployments", live: "node_role.*,deployment.*", body: u.deploymentList(s)}, nil
+}
