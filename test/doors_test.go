@@ -95,6 +95,7 @@ var lodgers = map[string][]string{
 	"github.com/rogpeppe/go-internal/testscript": nil,
 	"github.com/rogpeppe/go-internal/diff":       {"pkg/role/linux"}, // what changes in a file
 	"pgregory.net/rapid":                         nil,
+	"github.com/chromedp":                        nil, // a browser, for the tests of the pages
 	"go.uber.org/goleak":                         nil,
 	"go.etcd.io/gofail":                          nil,
 }
