@@ -203,4 +203,6 @@ func (a *API) admits(r *http.Request, name, password string) (right bool, wait t
 	return true, 0
 }
 
-func (a *API) signInPage(w http.ResponseWriter, code int, trouble string) { a.ui.SignIn(w, code, trouble) }
+func (a *API) signInPage(w http.ResponseWriter, code int, trouble string) {
+	a.ui.SignIn(w, code, trouble)
+}

@@ -46,7 +46,7 @@ func (a assets) at(name string) string { return AssetPath + name + "?" + a[name]
 func pack(b []byte) []byte {
 	var out bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // the level is one
-	_, _ = z.Write(b)                                        // a buffer takes everything
+	_, _ = z.Write(b)                                       // a buffer takes everything
 	_ = z.Close()
 	return out.Bytes()
 }

@@ -47,7 +47,9 @@ func (u *UI) barclamps(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, e
 	}
 	var out []barclampRow
 	for b := range s.Barclamps() {
-		slices.SortFunc(roles[b.ID], func(a, b *crowbar.Role) int { return cmp.Or(cmp.Compare(a.Cohort, b.Cohort), cmp.Compare(a.Name, b.Name)) })
+		slices.SortFunc(roles[b.ID], func(a, b *crowbar.Role) int {
+			return cmp.Or(cmp.Compare(a.Cohort, b.Cohort), cmp.Compare(a.Name, b.Name))
+		})
 		out = append(out, barclampRow{b, roles[b.ID]})
 	}
 	slices.SortFunc(out, func(a, b barclampRow) int { return cmp.Compare(a.Name, b.Name) })
@@ -87,7 +89,9 @@ func (u *UI) role(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error)
 			p.Attribs = append(p.Attribs, &c)
 		}
 	}
-	slices.SortFunc(p.Attribs, func(a, b *crowbar.Attrib) int { return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(p.Attribs, func(a, b *crowbar.Attrib) int {
+		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.Name, b.Name))
+	})
 	for o := range s.Roles() {
 		if slices.Contains(o.Requires, role.Name) {
 			p.Children = append(p.Children, o.Name)

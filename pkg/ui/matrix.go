@@ -28,6 +28,7 @@ type matrix struct {
 	Earlier  string
 	Further  string
 	Causes   []cause
+	More     int
 	Edits    []string // attribs that are proposed anew
 	Writes   bool
 }
@@ -68,11 +69,9 @@ func (u *UI) matrix(r *http.Request, s *crowbar.Snapshot, v Visitor) (page, erro
 	}
 	if name == "matrix" {
 		m.Choices = choices(s)
-		o := overview{Deployments: []deployment{m.deployment}}
-		if err := u.needs(&o); err != nil {
+		if m.Causes, m.More, err = u.needs(s, []deployment{m.deployment}); err != nil {
 			return page{}, err
 		}
-		m.Causes = o.Needs
 		m.Edits = edits(s, d)
 	}
 	return page{name: name, title: d.Name, menu: "/deployments", body: m}, nil
@@ -134,7 +133,9 @@ func (u *UI) fill(m *matrix, s *crowbar.Snapshot, q url.Values) {
 		return c.Flags.Service
 	})
 	slices.SortFunc(m.Columns, func(a, b column) int { return cmp.Or(cmp.Compare(a.Cohort, b.Cohort), cmp.Compare(a.Name, b.Name)) })
-	slices.SortFunc(m.Services, func(a, b step) int { return cmp.Or(cmp.Compare(a.Cohort, b.Cohort), cmp.Compare(a.RoleName, b.RoleName)) })
+	slices.SortFunc(m.Services, func(a, b step) int {
+		return cmp.Or(cmp.Compare(a.Cohort, b.Cohort), cmp.Compare(a.RoleName, b.RoleName))
+	})
 	for i, c := range m.Columns {
 		at[c.ID] = i
 	}
@@ -181,7 +182,9 @@ func choices(s *crowbar.Snapshot) []choice {
 		}
 		out = append(out, choice{r.Name, r.Description, r.Flags.Milestone})
 	}
-	slices.SortFunc(out, func(a, b choice) int { return cmp.Or(truth(b.Milestone)-truth(a.Milestone), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(out, func(a, b choice) int {
+		return cmp.Or(truth(b.Milestone)-truth(a.Milestone), cmp.Compare(a.Name, b.Name))
+	})
 	return out
 }
 
@@ -262,7 +265,9 @@ func comes(was, is *crowbar.Snapshot, asked *crowbar.Role) []coming {
 	for id := range by {
 		roles = append(roles, is.Role(id))
 	}
-	slices.SortFunc(roles, func(a, b *crowbar.Role) int { return cmp.Or(cmp.Compare(a.Cohort, b.Cohort), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(roles, func(a, b *crowbar.Role) int {
+		return cmp.Or(cmp.Compare(a.Cohort, b.Cohort), cmp.Compare(a.Name, b.Name))
+	})
 	var out []coming
 	for _, r := range roles {
 		slices.Sort(by[r.ID])

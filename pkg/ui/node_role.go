@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
@@ -28,6 +29,9 @@ type attempt struct {
 	State crowbar.State
 	Shown bool
 }
+
+// Whole says that the failure has more to it than its one line.
+func (p nodeRolePage) Whole() bool { return strings.Contains(strings.TrimSpace(p.Failure), "\n") }
 
 const mostChildren = 40
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -23,11 +24,31 @@ type overview struct {
 	Nodes, Dark      int // servers, and those that are not alive or not available
 }
 
-// cause is what somebody has to do something about.
+// cause is what somebody has to do something about. Node-roles of one role that failed in the same way are one.
 type cause struct {
-	crowbar.Cause
+	Kind       crowbar.CauseKind
+	Text       string
+	Remedy     string
 	Deployment string
-	Others     int // node-roles that wait for it
+	At         []place // the node-roles that are it
+	Others     int     // node-roles that wait for it
+}
+
+type place struct {
+	ID   crowbar.ID
+	Node string
+}
+
+// Retry is the node-roles that can be tried again, as a script takes them.
+func (c cause) Retry() string {
+	if c.Kind != crowbar.CauseError {
+		return ""
+	}
+	var ids []string
+	for _, p := range c.At {
+		ids = append(ids, p.ID.String())
+	}
+	return strings.Join(ids, " ")
 }
 
 // deployment is one for a list.
@@ -68,7 +89,8 @@ func (u *UI) overview(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, er
 	if u.Daemons != nil {
 		o.Daemons = u.Daemons()
 	}
-	if err := u.needs(&o); err != nil {
+	var err error
+	if o.Needs, o.More, err = u.needs(s, o.Deployments); err != nil {
 		return page{}, err
 	}
 	o.Empty = o.Nodes == 0
@@ -76,9 +98,10 @@ func (u *UI) overview(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, er
 	return page{name: "overview", title: "Overview", menu: "/", docs: "quickstart", live: "node_role.*,node.*,deployment.*", body: o}, nil
 }
 
-// needs collects what waits for a person, over all deployments.
-func (u *UI) needs(o *overview) error {
-	for _, d := range o.Deployments {
+// needs collects what waits for a person, over some deployments.
+func (u *UI) needs(s *crowbar.Snapshot, of []deployment) (needs []cause, more int, err error) {
+	same := map[string]int{}
+	for _, d := range of {
 		if d.Counts.Active == d.Counts.Total() {
 			continue
 		}
@@ -87,27 +110,54 @@ func (u *UI) needs(o *overview) error {
 			continue // deleted just now
 		}
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
 		for _, c := range why.Causes {
 			switch c.Kind {
 			case crowbar.CauseRun, crowbar.CauseNext, crowbar.CauseRetry, crowbar.CausePlan:
 				continue
 			}
-			n := cause{c, d.Name, len(c.Waiting)}
-			if slices.ContainsFunc(c.Waiting, func(w crowbar.Waiting) bool { return w.ID == c.NodeRole }) {
-				n.Others--
+			key, n := needOf(s, d, c)
+			i, had := same[key]
+			if !had {
+				same[key] = len(needs)
+				needs = append(needs, n)
+				continue
 			}
-			o.Needs = append(o.Needs, n)
+			needs[i].At = append(needs[i].At, n.At...)
+			needs[i].Others += n.Others
 		}
 	}
-	slices.SortStableFunc(o.Needs, func(a, b cause) int {
+	slices.SortStableFunc(needs, func(a, b cause) int {
 		return cmp.Or(cmp.Compare(slices.Index(crowbar.CauseKinds, a.Kind), slices.Index(crowbar.CauseKinds, b.Kind)), b.Others-a.Others)
 	})
-	if len(o.Needs) > mostNeeds {
-		o.Needs, o.More = o.Needs[:mostNeeds], len(o.Needs)-mostNeeds
+	if len(needs) > mostNeeds {
+		return needs[:mostNeeds], len(needs) - mostNeeds, nil
 	}
-	return nil
+	return needs, 0, nil
+}
+
+// needOf is a cause for a reader, and a key that it shares with those that are the same.
+func needOf(s *crowbar.Snapshot, d deployment, c crowbar.Cause) (string, cause) {
+	n := cause{Kind: c.Kind, Text: c.Cause, Remedy: c.Remedy, Deployment: d.Name, Others: len(c.Waiting)}
+	key := string(c.Kind) + "\n" + d.Name + "\n" + c.Cause
+	nr := s.NodeRole(c.NodeRole)
+	if nr == nil {
+		return key, n
+	}
+	if slices.ContainsFunc(c.Waiting, func(w crowbar.Waiting) bool { return w.ID == c.NodeRole }) {
+		n.Others--
+	}
+	at, role := s.Node(nr.Node), s.Role(nr.Role)
+	if at == nil || role == nil {
+		return key, n
+	}
+	n.At = []place{{nr.ID, at.Short()}}
+	if c.Kind == crowbar.CauseError {
+		n.Text, n.Remedy = role.Name+": "+nr.Status, "" // the buttons are the remedy
+		key = "error\n" + d.Name + "\n" + role.Name + "\n" + nr.Status
+	}
+	return key, n
 }
 
 func headline(c counts, o overview) (string, string) {

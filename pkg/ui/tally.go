@@ -11,7 +11,9 @@ import (
 // counts is how many node-roles are in each state.
 type counts struct{ Error, Active, Todo, Transition, Blocked, Proposed int }
 
-func (c counts) Total() int { return c.Error + c.Active + c.Todo + c.Transition + c.Blocked + c.Proposed }
+func (c counts) Total() int {
+	return c.Error + c.Active + c.Todo + c.Transition + c.Blocked + c.Proposed
+}
 
 // Left is how many are still to come to an end by themselves.
 func (c counts) Left() int { return c.Todo + c.Transition + c.Blocked }

@@ -83,20 +83,20 @@ type page struct {
 // Pages lists all of them.
 func (u *UI) Pages() []Page {
 	views := map[string]view{
-		"GET /{$}":                      u.overview,
-		"GET /nodes":                    u.nodes,
-		"GET /nodes/{id}":               u.node,
-		"GET /deployments":              u.deployments,
-		"GET /deployments/{id}":         u.matrix,
-		"GET /deployments/{id}/assign":  u.assign,
-		"GET /deployments/{id}/commit":  u.commit,
-		"GET /node_roles/{id}":          u.nodeRole,
-		"GET /annealer":                 u.annealer,
-		"GET /networks":                 u.networks,
-		"GET /barclamps":                u.barclamps,
-		"GET /roles/{id}":               u.role,
-		"GET /users":                    u.users,
-		"GET /audit":                    u.audit,
+		"GET /{$}":                     u.overview,
+		"GET /nodes":                   u.nodes,
+		"GET /nodes/{id}":              u.node,
+		"GET /deployments":             u.deployments,
+		"GET /deployments/{id}":        u.matrix,
+		"GET /deployments/{id}/assign": u.assign,
+		"GET /deployments/{id}/commit": u.commit,
+		"GET /node_roles/{id}":         u.nodeRole,
+		"GET /annealer":                u.annealer,
+		"GET /networks":                u.networks,
+		"GET /barclamps":               u.barclamps,
+		"GET /roles/{id}":              u.role,
+		"GET /users":                   u.users,
+		"GET /audit":                   u.audit,
 	}
 	var out []Page
 	for p, v := range views {

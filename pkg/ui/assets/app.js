@@ -61,8 +61,11 @@ const ui = (() => {
   async function retryAll(b) {
     b.disabled = true;
     try {
-      const why = await call('GET', '/api/v2/deployments/' + b.dataset.retryAll + '/why');
-      const ids = why.causes.filter(c => c.kind === 'error' && c.node_role_id).map(c => c.node_role_id);
+      let ids = (b.dataset.retry || '').split(' ').filter(Boolean);
+      if (b.dataset.retryAll) {
+        const why = await call('GET', '/api/v2/deployments/' + b.dataset.retryAll + '/why');
+        ids = why.causes.filter(c => c.kind === 'error' && c.node_role_id).map(c => c.node_role_id);
+      }
       for (const id of ids) await call('PUT', '/api/v2/node_roles/' + id + '/retry');
       toast(ids.length + (ids.length === 1 ? ' runs again.' : ' run again.'));
       refresh();
@@ -187,7 +190,7 @@ const ui = (() => {
     const b = e.target.closest('button');
     if (!b) return;
     if (b.dataset.do) press(b);
-    else if (b.dataset.retryAll) retryAll(b);
+    else if (b.dataset.retryAll || b.dataset.retry) retryAll(b);
     else if (b.dataset.edit) edit(b);
     else if (b.id === 'theme') {
       const dark = getComputedStyle(document.documentElement).colorScheme === 'dark' || (!document.documentElement.dataset.theme && matchMedia('(prefers-color-scheme: dark)').matches);
