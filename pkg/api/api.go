@@ -223,7 +223,7 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(allowed) == 0 {
 		if page(r) {
-			a.ui.NotFound(w, r, a.visitor(r))
+			a.ui.NotFound(w, r, visitor(r))
 			return
 		}
 		a.fail(w, r, crowbar.Errorf(crowbar.NotFound, "there is nothing at %s; the API is below /api/v2/", r.URL.Path))

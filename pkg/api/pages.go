@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/graph"
@@ -15,18 +14,14 @@ import (
 func (a *API) routePages() {
 	a.ui = ui.New(ui.Config{Engine: a.Engine, Daemons: a.Daemons, Preview: preview, API: a, Log: a.Log})
 	for _, p := range a.ui.Pages() {
-		a.mux.HandleFunc(p.Pattern, func(w http.ResponseWriter, r *http.Request) { p.Serve(w, r, a.visitor(r)) })
+		a.mux.HandleFunc(p.Pattern, func(w http.ResponseWriter, r *http.Request) { p.Serve(w, r, visitor(r)) })
 	}
 }
 
 // visitor is who looks at a page.
-func (a *API) visitor(r *http.Request) ui.Visitor {
+func visitor(r *http.Request) ui.Visitor {
 	c := caller(r)
-	v := ui.Visitor{Name: c.Name, Right: c.Right}
-	if t, ok := a.ticket(r, time.Now()); ok && c.Via == "session" {
-		v.Token = a.csrf(t.ID)
-	}
-	return v
+	return ui.Visitor{Name: c.Name, Right: c.Right, Session: c.Via == "session"}
 }
 
 // assets answers for the files that pages load, the sign-in page too; it says whether it did.

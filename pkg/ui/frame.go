@@ -55,8 +55,8 @@ func parse(a assets) map[string]*template.Template {
 	return out
 }
 
-// write sends a page. Its text is packed unless it holds something that others must not guess at; none does: the token of
-// the session has an answer of its own.
+// write sends a page, packed: there is nothing in it that could be guessed at by its length, no password and no mark of the
+// session.
 func (u *UI) write(w http.ResponseWriter, r *http.Request, code int, p page, s *crowbar.Snapshot, v Visitor) {
 	f := frame{Title: p.title, Menu: p.menu, Docs: p.docs, Live: p.live, Who: v, Items: menu(v), Rev: s.Rev(), Counts: u.tally.of(s).all, Body: p.body}
 	part := "frame"
@@ -97,14 +97,6 @@ func (u *UI) SignIn(w http.ResponseWriter, code int, trouble string) {
 	secure(w.Header())
 	w.WriteHeader(code)
 	_ = u.pages["sign_in"].ExecuteTemplate(w, "sign_in", trouble) // the caller went away
-}
-
-// token tells a script of our own pages what it has to send with a change. It is no part of a page, and not packed: a text
-// that is packed together with words of the address can be guessed at.
-func (u *UI) token(w http.ResponseWriter, _ *http.Request, v Visitor) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-	_ = json.NewEncoder(w).Encode(map[string]string{"token": v.Token, "name": v.Name}) // the caller went away
 }
 
 func functions(a assets) template.FuncMap {

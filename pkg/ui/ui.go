@@ -35,9 +35,9 @@ type Config struct {
 
 // Visitor is who looks at a page.
 type Visitor struct {
-	Name  string
-	Right crowbar.Right
-	Token string // what each change has to carry in the X-Csrf-Token header; "" for those who need none
+	Name    string
+	Right   crowbar.Right
+	Session bool // signed in on the page, and can sign out
 }
 
 // Writes says whether the visitor may change things at all.
@@ -102,7 +102,7 @@ func (u *UI) Pages() []Page {
 	for p, v := range views {
 		out = append(out, Page{p, u.serve(v)})
 	}
-	return append(out, Page{"GET /my/token", u.token})
+	return out
 }
 
 func (u *UI) serve(make view) func(http.ResponseWriter, *http.Request, Visitor) {

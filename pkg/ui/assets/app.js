@@ -5,17 +5,9 @@ const ui = (() => {
   const main = () => document.getElementById('main');
 
   // --- changes ---------------------------------------------------------------------------------------------------
-  let token;
-  async function secret() {
-    if (token === undefined) token = (await (await fetch('/my/token', {cache: 'no-store'})).json()).token;
-    return token;
-  }
-
   // call asks the REST API; an answer that is an error is thrown with its message.
   async function call(method, path, body) {
     const headers = {Accept: 'application/vnd.kubeclamp+json'};
-    const t = await secret();
-    if (t) headers['X-Csrf-Token'] = t;
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     const answer = await fetch(path, {method, headers, body: body === undefined ? undefined : JSON.stringify(body)});
     if (answer.status === 401) { location.reload(); throw new Error('You are signed out.'); }
@@ -196,8 +188,6 @@ const ui = (() => {
       const dark = getComputedStyle(document.documentElement).colorScheme === 'dark' || (!document.documentElement.dataset.theme && matchMedia('(prefers-color-scheme: dark)').matches);
       document.documentElement.dataset.theme = dark ? 'light' : 'dark';
       localStorage.setItem('theme', dark ? 'light' : 'dark');
-    } else if (b.id === 'sign-out') {
-      secret().then(t => fetch('/my/users/sign_out', {method: 'DELETE', headers: {'X-Csrf-Token': t}, redirect: 'manual'})).then(() => { location.href = '/'; });
     }
   });
   document.addEventListener('submit', e => {
