@@ -46,7 +46,7 @@ func (u *UI) annealer(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, er
 			a.Deployments = append(a.Deployments, d)
 		}
 	}
-	return page{name: "annealer", title: "Annealer", menu: "/annealer", docs: "scaling", live: "node_role.*,deployment.*", body: a}, nil
+	return page{name: "annealer", title: "Annealer", menu: "/annealer", live: "node_role.*,deployment.*", body: a}, nil
 }
 
 func (u *UI) busy(s *crowbar.Snapshot, nr *crowbar.NodeRole, why func(crowbar.ID) string) busy {

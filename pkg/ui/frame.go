@@ -20,12 +20,12 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // frame is what every page has around its body.
 type frame struct {
-	Title, Menu, Docs, Live string
-	Who                     Visitor
-	Counts                  counts // of all node-roles
-	Items                   []item
-	Rev                     crowbar.Rev
-	Body                    any
+	Title, Menu, Live string
+	Who               Visitor
+	Counts            counts // of all node-roles
+	Items             []item
+	Rev               crowbar.Rev
+	Body              any
 }
 
 // item is one of the menu.
@@ -58,7 +58,7 @@ func parse(a assets) map[string]*template.Template {
 // write sends a page, packed: there is nothing in it that could be guessed at by its length, no password and no mark of the
 // session.
 func (u *UI) write(w http.ResponseWriter, r *http.Request, code int, p page, s *crowbar.Snapshot, v Visitor) {
-	f := frame{Title: p.title, Menu: p.menu, Docs: p.docs, Live: p.live, Who: v, Items: menu(v), Rev: s.Rev(), Counts: u.tally.of(s).all, Body: p.body}
+	f := frame{Title: p.title, Menu: p.menu, Live: p.live, Who: v, Items: menu(v), Rev: s.Rev(), Counts: u.tally.of(s).all, Body: p.body}
 	part := "frame"
 	if r.Header.Get("X-Part") != "" { // a script asks for the inside of a page alone
 		part = "main"
@@ -167,7 +167,10 @@ func short(n int, text string) string {
 
 // pretty is a value as people write it: a text as it is, all else as JSON.
 func pretty(v any) string {
-	if t, ok := v.(string); ok {
+	switch t := v.(type) {
+	case nil:
+		return ""
+	case string:
 		return t
 	}
 	b, err := json.Marshal(v)

@@ -53,7 +53,7 @@ func (u *UI) barclamps(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, e
 		out = append(out, barclampRow{b, roles[b.ID]})
 	}
 	slices.SortFunc(out, func(a, b barclampRow) int { return cmp.Compare(a.Name, b.Name) })
-	return page{name: "barclamps", title: "Barclamps", menu: "/barclamps", docs: "plugins", live: "barclamp.*,role.*", body: out}, nil
+	return page{name: "barclamps", title: "Barclamps", menu: "/barclamps", live: "barclamp.*,role.*", body: out}, nil
 }
 
 // rolePage is one role: what it asks for and what can be set.
@@ -109,7 +109,7 @@ func (u *UI) role(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error)
 			p.Uses = append(p.Uses, e)
 		}
 	}
-	return page{name: "role", title: role.Name, menu: "/barclamps", docs: "roles", live: "node_role.*,role.*", body: p}, nil
+	return page{name: "role", title: role.Name, menu: "/barclamps", live: "node_role.*,role.*", body: p}, nil
 }
 
 func flags(f crowbar.Flags) []string {
@@ -159,5 +159,5 @@ func (u *UI) audit(r *http.Request, _ *crowbar.Snapshot, _ Visitor) (page, error
 	if n := len(p.Entries); n == 100 {
 		p.Further = "?before=" + strconv.FormatUint(p.Entries[n-1].Seq, 10)
 	}
-	return page{name: "audit", title: "Audit", menu: "/audit", docs: "audit", body: p}, nil
+	return page{name: "audit", title: "Audit", menu: "/audit", body: p}, nil
 }

@@ -283,6 +283,7 @@ type commitPage struct {
 	Groups     []planned
 	Refused    string
 	Range      string
+	Counts     counts
 }
 
 // planned is the steps of one role.
@@ -298,7 +299,7 @@ func (u *UI) commit(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, erro
 	if err != nil {
 		return page{}, err
 	}
-	c := commitPage{Deployment: d}
+	c := commitPage{Deployment: d, Counts: u.tally.of(s).of[d.ID]}
 	if c.Plan, err = u.Engine.Foresee(r.Context(), crowbar.PlanFor{Deployment: d.Name}, nil); err != nil {
 		c.Refused = err.Error()
 	} else {
@@ -307,7 +308,7 @@ func (u *UI) commit(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, erro
 			c.Range = span(time.Duration(c.Plan.Low)) + " to " + span(time.Duration(c.Plan.High))
 		}
 	}
-	return page{name: "commit", title: "Commit " + d.Name, menu: "/deployments", docs: "plan", body: c}, nil
+	return page{name: "commit", title: "Commit " + d.Name, menu: "/deployments", body: c}, nil
 }
 
 func plannedBy(p *crowbar.Plan) []planned {

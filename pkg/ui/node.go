@@ -78,8 +78,12 @@ func (u *UI) node(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error)
 			p.Groups = append(p.Groups, g.Name)
 		}
 	}
-	for _, k := range slices.Sorted(keys(n.Discovery)) {
-		p.Found = append(p.Found, pairOf{k, short(400, pretty(n.Discovery[k]))})
+	var masked crowbar.Node
+	if err := u.ask(r, "/api/v2/nodes/"+n.ID.String(), &masked); err != nil {
+		return page{}, err
+	}
+	for _, k := range slices.Sorted(keys(masked.Discovery)) {
+		p.Found = append(p.Found, pairOf{k, short(400, pretty(masked.Discovery[k]))})
 	}
 	p.Timeline = timeline(s, p.Steps)
 	if p.Attribs, err = u.origins(s, p.Steps...); err != nil {

@@ -69,7 +69,7 @@ func (u *UI) nodeRole(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, er
 		}
 		p.Outputs = append(p.Outputs, pairOf{k, text})
 	}
-	return page{name: "node_role", title: p.RoleName + " on " + p.NodeName, menu: "/deployments", docs: "roles", live: "node_role.*,run.*", body: p}, nil
+	return page{name: "node_role", title: p.RoleName + " on " + p.NodeName, menu: "/deployments", live: "node_role.*,run.*", body: p}, nil
 }
 
 func (p *nodeRolePage) attempts(s *crowbar.Snapshot) {

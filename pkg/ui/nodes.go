@@ -72,7 +72,7 @@ func (u *UI) nodes(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error
 		l.Further = with(q, "from", strconv.Itoa(l.To))
 	}
 	l.Sorts = sorts(q, by, down)
-	return page{name: "nodes", title: "Nodes", menu: "/nodes", docs: "api", live: "node_role.*,node.*", body: l}, nil
+	return page{name: "nodes", title: "Nodes", menu: "/nodes", live: "node_role.*,node.*", body: l}, nil
 }
 
 func nodeOf(s *crowbar.Snapshot, n *crowbar.Node) nodeRow {

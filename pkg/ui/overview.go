@@ -95,7 +95,7 @@ func (u *UI) overview(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, er
 	}
 	o.Empty = o.Nodes == 0
 	o.Headline, o.Detail = headline(all.all, o)
-	return page{name: "overview", title: "Overview", menu: "/", docs: "quickstart", live: "node_role.*,node.*,deployment.*", body: o}, nil
+	return page{name: "overview", title: "Overview", menu: "/", live: "node_role.*,node.*,deployment.*", body: o}, nil
 }
 
 // needs collects what waits for a person, over some deployments.

@@ -75,7 +75,6 @@ type page struct {
 	name  string // of the template
 	title string
 	menu  string // the menu's item that it is under
-	docs  string // page of the documentation, "" for none
 	live  string // types of events after which it is to be read anew, "" = never
 	body  any
 }

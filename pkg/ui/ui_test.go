@@ -1,0 +1,370 @@
+package ui
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+)
+
+// hostile is texts that somebody gives to things so that a page does what they want.
+var hostile = []string{
+	`<script>alert(1)</script>`, `"><script>alert(1)</script>`, `'><script>alert(1)</script>`, `</title><script>alert(1)</script>`, `</textarea><script>alert(1)</script>`,
+	`</style><script>alert(1)</script>`, `</script><script>alert(1)</script>`, `<img src=x onerror=alert(1)>`, `"><img src=x onerror=alert(1)>`, `<svg onload=alert(1)>`,
+	`<svg><animate onbegin=alert(1) attributeName=x></svg>`, `<body onload=alert(1)>`, `<iframe src="javascript:alert(1)">`, `<a href="javascript:alert(1)">x</a>`, `<form action=javascript:alert(1)><button>x`,
+	`<math><mtext></mtext><script>alert(1)</script>`, `<details open ontoggle=alert(1)>`, `<input autofocus onfocus=alert(1)>`, `<object data="javascript:alert(1)">`, `<embed src="javascript:alert(1)">`,
+	`<base href="//evil.example/">`, `<meta http-equiv=refresh content="0;url=//evil.example">`, `<link rel=stylesheet href=//evil.example/x.css>`, `<style>*{display:none}</style>`, `<!-- `,
+	`-->`, `<![CDATA[ <script>alert(1)</script> ]]>`, `{{.Who.Name}}`, `{{template "frame" .}}`, `${alert(1)}`, `javascript:alert(1)`, `" onmouseover="alert(1)`, `' onmouseover='alert(1)`,
+	"` onmouseover=`alert(1)", `" hx-get="/evil" hx-trigger="load`, `" data-do="DELETE /api/v2/deployments/1`, "\u202egnp.exe\u202c \u2066x", "\x00\x01\x1b[31mred\r\n<script>", "\xff\xfe\xc0\xaf<script>alert(1)</script>",
+	strings.Repeat("<b>x", 2500), "x\u2028<script>alert(1)</script>\u2029",
+}
+
+// fake is an engine that says what it is told.
+type fake struct {
+	s    *crowbar.Snapshot
+	text string
+}
+
+func (f *fake) View() *crowbar.Snapshot { return f.s }
+func (f *fake) WhyIn(*crowbar.Snapshot) func(crowbar.ID) string {
+	return func(crowbar.ID) string { return f.text }
+}
+func (f *fake) WhyAll(d crowbar.ID) (crowbar.Reasons, error) {
+	return crowbar.Reasons{Deployment: f.text, Causes: []crowbar.Cause{{Kind: crowbar.CauseError, Cause: f.text, Remedy: f.text, NodeRole: 60, Place: f.text},
+		{Kind: crowbar.CauseNode, Cause: f.text, Remedy: f.text, Waiting: []crowbar.Waiting{{ID: 60, Node: f.text, Role: f.text, Why: f.text}}}}}, nil
+}
+func (f *fake) Expected(*crowbar.NodeRole) crowbar.Duration { return crowbar.Duration(time.Minute) }
+func (f *fake) Explain(crowbar.ID, string) ([]crowbar.Explanation, error) {
+	return []crowbar.Explanation{{NodeRole: f.text, Attrib: f.text, Description: f.text, Role: f.text, Map: f.text, Value: f.text, Proposed: true, Layers: []crowbar.Layer{{Name: f.text, Where: f.text, Set: true, Value: f.text, Wins: true}}}}, nil
+}
+func (f *fake) Foresee(context.Context, crowbar.PlanFor, func(context.Context, []crowbar.DryRun) []crowbar.Answer) (*crowbar.Plan, error) {
+	return &crowbar.Plan{Deployment: f.text, Steps: []crowbar.Step{{Node: f.text, Role: f.text, Do: f.text, Why: f.text}}, Touches: []string{f.text}}, nil
+}
+
+// fill puts a text into every text of an object, but for those by which things find each other.
+func fill(v reflect.Value, text string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			fill(v.Elem(), text)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				fill(v.Field(i), text)
+			}
+		}
+	case reflect.String:
+		if v.CanSet() && v.String() == "" {
+			v.SetString(text)
+		}
+	case reflect.Map:
+		if v.CanSet() && v.Type() == reflect.TypeFor[crowbar.Data]() {
+			v.Set(reflect.ValueOf(crowbar.Data{text: text, "deep": []any{text, map[string]any{text: text}}}))
+		}
+	case reflect.Slice:
+		if v.CanSet() && v.Type().Elem().Kind() == reflect.String {
+			v.Set(reflect.ValueOf([]string{text}).Convert(v.Type()))
+		}
+	}
+}
+
+// planted is a UI over a state with one object of each kind, in which every text is that one.
+func planted(t *testing.T, text string) *UI {
+	t.Helper()
+	states := []crowbar.State{crowbar.Error, crowbar.Active, crowbar.Todo, crowbar.Transition, crowbar.Blocked, crowbar.Proposed}
+	objects := []crowbar.Object{&crowbar.Barclamp{ID: 10}, &crowbar.Jig{ID: 11}, &crowbar.Deployment{ID: 30, Stored: crowbar.DeploymentCommitted, Phantom: 41},
+		&crowbar.Node{ID: 40, Deployment: 30, Alive: true, Available: true, Groups: []crowbar.ID{90}}, &crowbar.Node{ID: 41, Deployment: 30, System: true}, &crowbar.Group{ID: 90},
+		&crowbar.Network{ID: 91, Deployment: 30}, &crowbar.Range{ID: 92, Network: 91}, &crowbar.Router{ID: 93, Network: 91}, &crowbar.Allocation{ID: 94, Node: 40, Network: 91, Range: 92, Address: "10.0.0.1/24"},
+		&crowbar.Secret{ID: 95, Deployment: 30, NotAfter: time.Now().Add(time.Hour)}, &crowbar.Attrib{ID: 96, Barclamp: 10, Role: 20, Writable: true}}
+	for i, st := range states {
+		role := &crowbar.Role{ID: crowbar.ID(20 + i), Barclamp: 10, Name: fmt.Sprintf("%s%d", text, i)}
+		nr := &crowbar.NodeRole{ID: crowbar.ID(60 + i), Deployment: 30, Node: 40, Role: role.ID, State: st, Cohort: i, Run: crowbar.ID(80 + i), Attempt: 1, Since: time.Now().Add(-20 * time.Second), Failure: text + "\n" + text}
+		if i > 0 {
+			nr.Parents = []crowbar.Link{{ID: nr.ID - 1}}
+		}
+		objects = append(objects, role, nr, &crowbar.Run{ID: nr.Run, NodeRole: nr.ID, Node: 40, Role: role.ID, Deployment: 30, Attempt: 1, Started: time.Now(), Finished: time.Now()})
+	}
+	service := &crowbar.Role{ID: 29, Barclamp: 10, Name: text + "s", Flags: crowbar.Flags{Service: true}}
+	objects = append(objects, service, &crowbar.NodeRole{ID: 70, Deployment: 30, Node: 41, Role: 29})
+	var changes []crowbar.Change
+	for _, o := range objects {
+		fill(reflect.ValueOf(o), text)
+		changes = append(changes, crowbar.Change{Put: o})
+	}
+	s := crowbar.NewSnapshot().Apply(7, changes...)
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, tok, note := crowbar.User{}, crowbar.Token{}, crowbar.AuditEntry{}
+		fill(reflect.ValueOf(&user), text)
+		fill(reflect.ValueOf(&tok), text)
+		fill(reflect.ValueOf(&note), text)
+		var v any = []any{user}
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/tokens"):
+			v = []any{tok}
+		case strings.HasSuffix(r.URL.Path, "/audit"):
+			v = []any{note}
+		case strings.Contains(r.URL.Path, "/nodes/"):
+			v = s.Node(40)
+		}
+		if json.NewEncoder(w).Encode(v) != nil {
+			t.Error("the fake API has no answer")
+		}
+	})
+	return New(Config{Engine: &fake{s, text}, API: api, Log: slog.New(slog.DiscardHandler), Daemons: func() []crowbar.Daemon { return []crowbar.Daemon{{Name: text, Endpoint: text}} },
+		Preview: func(s *crowbar.Snapshot, role crowbar.ID, nodes []crowbar.ID, d crowbar.ID) (*crowbar.Snapshot, error) {
+			nr := &crowbar.NodeRole{ID: 1000, Deployment: 30, Node: 40, Role: 29}
+			return s.Apply(s.Rev(), crowbar.Change{Put: nr}), nil
+		}})
+}
+
+// addresses are one of each page.
+func addresses(text string) map[string]string {
+	return map[string]string{"GET /{$}": "/", "GET /nodes": "/nodes?q=" + query(text) + "&deployment=" + query(text), "GET /nodes/{id}": "/nodes/40", "GET /deployments": "/deployments",
+		"GET /deployments/{id}": "/deployments/30", "GET /deployments/{id}/assign": "/deployments/30/assign?node=40&role=" + query(text+"0"), "GET /deployments/{id}/commit": "/deployments/30/commit",
+		"GET /node_roles/{id}": "/node_roles/60", "GET /annealer": "/annealer", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit"}
+}
+
+func query(text string) string {
+	return strings.NewReplacer("%", "%25", "&", "%26", "#", "%23", "+", "%2B", " ", "%20", ";", "%3B", "\r", "", "\n", "", "\x00", "", "\x01", "", "\x1b", "").Replace(text)
+}
+
+func (u *UI) get(t *testing.T, path string, v Visitor) (int, http.Header, string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	for _, p := range u.Pages() {
+		mux.HandleFunc(p.Pattern, func(w http.ResponseWriter, r *http.Request) { p.Serve(w, r, v) })
+	}
+	at, rest, _ := strings.Cut(path, "?")
+	req := httptest.NewRequest(http.MethodGet, at, nil)
+	req.URL.RawQuery = rest
+	req.Header.Set("Accept-Encoding", "gzip")
+	out := httptest.NewRecorder()
+	mux.ServeHTTP(out, req)
+	z, err := gzip.NewReader(bytes.NewReader(out.Body.Bytes()))
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return out.Code, out.Header(), string(b)
+}
+
+var visitors = []Visitor{{Name: "v", Right: crowbar.RightViewer, Session: true}, {Name: "o", Right: crowbar.RightOperator, Session: true}, {Name: "a", Right: crowbar.RightAdmin}}
+
+var (
+	tag   = regexp.MustCompile(`<([a-zA-Z!/][^\s>]*)((?:[^>"']|"[^"]*"|'[^']*')*)>`)
+	value = regexp.MustCompile(`"[^"]*"|'[^']*'`)
+	runs  = regexp.MustCompile(`(?i)\s(href|src|action|formaction)\s*=\s*["']?\s*(javascript|data|vbscript):`)
+	named = regexp.MustCompile(`\s([^\s=>"'/]+)\s*=`)
+)
+
+// TestHostile: whatever things are called, a page has the same elements, and no attribute that runs anything.
+func TestHostile(t *testing.T) {
+	shape := func(text string) string {
+		var out []string
+		for _, m := range tag.FindAllStringSubmatch(text, -1) {
+			if m[1] == "wbr" {
+				continue
+			}
+			out = append(out, m[1])
+			for _, a := range named.FindAllStringSubmatch(value.ReplaceAllString(m[2], `""`), -1) {
+				out = append(out, " "+a[1])
+				if strings.HasPrefix(strings.ToLower(a[1]), "on") || a[1] == "style" {
+					t.Errorf("an attribute %s", a[1])
+				}
+			}
+		}
+		return strings.Join(out, "\n")
+	}
+	plain := planted(t, "plain")
+	for _, v := range visitors {
+		want := map[string]string{}
+		for p, at := range addresses("plain") {
+			code, _, text := plain.get(t, at, v)
+			if code != http.StatusOK {
+				t.Fatalf("%s: %d: %s", at, code, text)
+			}
+			want[p] = shape(text)
+		}
+		for i, bad := range hostile {
+			if v.Right != crowbar.RightAdmin && i%8 != 0 { // the administrator's pages have all that theirs have
+				continue
+			}
+			u := planted(t, bad)
+			for p, at := range addresses(bad) {
+				code, _, text := u.get(t, at, v)
+				if code != http.StatusOK && !strings.Contains(p, "assign") { // a name with such letters is not found by a query
+					t.Errorf("%s of text %d: %d", p, i, code)
+					continue
+				}
+				if strings.Contains(bad, "<") && strings.Contains(text, bad) {
+					t.Errorf("%s has text %d as it is", p, i)
+				}
+				if code == http.StatusOK && p != "GET /nodes" && shape(text) != want[p] { // the filter lets other rows through
+					t.Errorf("%s of text %d %q has other elements than with a plain text", p, i, bad[:min(len(bad), 60)])
+				}
+				for _, m := range tag.FindAllString(text, -1) {
+					if runs.MatchString(m) {
+						t.Errorf("%s of text %d has an address that runs: %s", p, i, m)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestHeaders: nothing runs that is not the daemon's own file.
+func TestHeaders(t *testing.T) {
+	u := planted(t, "plain")
+	for p, at := range addresses("plain") {
+		_, h, text := u.get(t, at, visitors[1])
+		if csp := h.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; script-src 'self'; style-src 'self';") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: policy %q", p, csp)
+		}
+		for _, m := range regexp.MustCompile(`<script[^>]*>`).FindAllString(text, -1) {
+			if !strings.Contains(m, `src="/assets/`) {
+				t.Errorf("%s has %s", p, m)
+			}
+		}
+		for _, m := range regexp.MustCompile(`(?:src|href|action)="([^"]*)"`).FindAllStringSubmatch(text, -1) {
+			if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "?") && !strings.HasPrefix(m[1], "#") || strings.HasPrefix(m[1], "//") {
+				t.Errorf("%s leads to %q", p, m[1])
+			}
+		}
+		if h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: headers %v", p, h)
+		}
+	}
+}
+
+// TestSize: the first page with all that it loads is small.
+func TestSize(t *testing.T) {
+	u := planted(t, "plain")
+	all := 0
+	for name, a := range u.assets {
+		if name != "htmx.LICENSE" {
+			all += len(a.packed)
+		}
+	}
+	_, _, text := u.get(t, "/", visitors[2])
+	all += len(pack([]byte(text)))
+	if all > 100_000 {
+		t.Errorf("the first page takes %d bytes, want at most 100000", all)
+	}
+	t.Logf("the first page takes %d bytes", all)
+}
+
+// TestAll: every page is in the tests above.
+func TestAll(t *testing.T) {
+	at := addresses("x")
+	for _, p := range planted(t, "x").Pages() {
+		if at[p.Pattern] == "" {
+			t.Errorf("%s has no address in the tests", p.Pattern)
+		}
+	}
+}
+
+// TestNotFound: a page says what is not there.
+func TestNotFound(t *testing.T) {
+	u := planted(t, "plain")
+	for _, at := range []string{"/nodes/none", "/deployments/77", "/node_roles/x", "/roles/none", "/deployments/30/assign?role=none&node=40", "/deployments/30/assign?role=plain0&node=none"} {
+		if code, _, text := u.get(t, at, visitors[0]); code != http.StatusNotFound || !strings.Contains(text, "There is no") {
+			t.Errorf("%s: %d", at, code)
+		}
+	}
+}
+
+// TestAssets: a file keeps its address as long as its content, and is packed for those who take it.
+func TestAssets(t *testing.T) {
+	u := planted(t, "plain")
+	at := u.assets.at("app.css")
+	for _, gz := range []string{"", "gzip"} {
+		r := httptest.NewRequest(http.MethodGet, at, nil)
+		r.Header.Set("Accept-Encoding", gz)
+		out := httptest.NewRecorder()
+		u.Asset(out, r)
+		if out.Code != http.StatusOK || out.Header().Get("Content-Encoding") != gz || !strings.Contains(out.Header().Get("Cache-Control"), "immutable") || !strings.HasPrefix(out.Header().Get("Content-Type"), "text/css") {
+			t.Errorf("gzip %q: %d %v", gz, out.Code, out.Header())
+		}
+		r.Header.Set("If-None-Match", out.Header().Get("Etag"))
+		out = httptest.NewRecorder()
+		u.Asset(out, r)
+		if out.Code != http.StatusNotModified {
+			t.Errorf("known already: %d", out.Code)
+		}
+	}
+	out := httptest.NewRecorder()
+	u.Asset(out, httptest.NewRequest(http.MethodGet, AssetPath+"../ui.go", nil))
+	if out.Code != http.StatusNotFound {
+		t.Errorf("a file that is none: %d", out.Code)
+	}
+}
+
+// TestVendored: what is not ours is what its maker published.
+func TestVendored(t *testing.T) {
+	var all []struct{ File, Name, Version, SHA256, License string }
+	b, err := files.ReadFile("assets/vendored.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range all {
+		b, err := files.ReadFile("assets/" + v.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sum(b); got != v.SHA256 {
+			t.Errorf("%s has sum %s, vendored.json says %s", v.File, got, v.SHA256)
+		}
+	}
+	if len(all) == 0 {
+		t.Error("nothing is listed")
+	}
+}
+
+func sum(b []byte) string {
+	s := sha256.Sum256(b)
+	return hex.EncodeToString(s[:])
+}
+
+// TestTally: counting what has changed gives what counting everything gives.
+func TestTally(t *testing.T) {
+	var was tally
+	s := crowbar.NewSnapshot()
+	for rev := range crowbar.Rev(200) {
+		nr := &crowbar.NodeRole{ID: crowbar.ID(1 + rev*7%23), Deployment: crowbar.ID(100 + rev%3), State: crowbar.State(int(rev*5%6) - 1)}
+		c := crowbar.Change{Put: nr}
+		if rev%11 == 10 && s.NodeRole(nr.ID) != nil {
+			c = crowbar.Change{Drop: nr}
+		}
+		s = s.Apply(rev+1, c)
+		got, want := was.of(s), count(s)
+		if got.all != want.all {
+			t.Fatalf("revision %d: %+v, want %+v", rev, got.all, want.all)
+		}
+		for d, c := range want.of {
+			if got.of[d] != c {
+				t.Fatalf("revision %d, deployment %d: %+v, want %+v", rev, d, got.of[d], c)
+			}
+		}
+	}
+}
