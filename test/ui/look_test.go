@@ -60,6 +60,11 @@ func TestPictures(t *testing.T) {
 			for _, dark := range []bool{false, true} {
 				w.do(tab, name, picture(dir, name, width, dark))
 			}
+			var over string
+			w.do(tab, name, chromedp.Evaluate(wide, &over))
+			if over != "" {
+				t.Errorf("%s is wider than %d pixels: %s", name, width, over)
+			}
 		}
 	}
 	shots("sign-in", "/my/users/sign_in")
@@ -73,3 +78,6 @@ func TestPictures(t *testing.T) {
 		t.Errorf("the browser's console: %v", w.complain)
 	}
 }
+
+// wide says how far a page reaches beyond its window, and what does so.
+const wide = `(() => { const w = document.documentElement.clientWidth; if (document.documentElement.scrollWidth <= w) return ''; return [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > w + 1 && !e.closest('.scroll, .gridbox, .log, pre, nav, .skip, .hide')).slice(0, 3).map(e => e.tagName + '.' + e.className).join(' ') || 'something'; })()`

@@ -88,7 +88,8 @@ func (w *world) browser() context.Context {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(filepath.Join(w.dir, "profile")), chromedp.WindowSize(1280, 800))
 	alloc, stop := chromedp.NewExecAllocator(w.t.Context(), opts...)
-	tab, shut := chromedp.NewContext(alloc)
+	quiet := func(string, ...any) {} // of events that are newer than the library
+	tab, shut := chromedp.NewContext(alloc, chromedp.WithErrorf(quiet))
 	w.t.Cleanup(func() { shut(); stop() })
 	if err := chromedp.Run(tab); err != nil { // the browser lives as long as the context of the first run
 		w.t.Fatal(err)
@@ -109,7 +110,7 @@ func (w *world) browser() context.Context {
 // do runs actions, and says where it was when one fails.
 func (w *world) do(tab context.Context, what string, actions ...chromedp.Action) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(tab, 20*time.Second)
+	ctx, cancel := context.WithTimeout(tab, 60*time.Second)
 	defer cancel()
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		var text string
@@ -130,7 +131,7 @@ func (w *world) at(path string) chromedp.Action { return chromedp.Navigate(w.url
 
 // until waits for an expression of the page's to be true.
 func until(expression string) chromedp.Action {
-	return chromedp.Poll(expression, nil, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(15*time.Second))
+	return chromedp.Poll(expression, nil, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(50*time.Second))
 }
 
 // picture takes a screenshot of the whole page into dir.
