@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"os"
@@ -16,17 +17,28 @@ import (
 type object = map[string]any
 
 func (a *app) nounList(n noun) *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List them", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: "list", Short: "List them", Args: cobra.NoArgs}
+	page := pageFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		p, err := page()
+		if err != nil {
+			return err
+		}
 		c, err := a.client()
 		if err != nil {
 			return err
 		}
-		var all []object
-		if err := c.List(cmd.Context(), n.kind, &all); err != nil {
-			return err
-		}
-		return a.printNouns(cmd, c, n, all, all)
-	}}
+		names := map[string]map[string]string(nil)
+		return a.listed(cmd, c, n.kind, p, n.head(), func(part []object) ([][]string, error) {
+			if names == nil && len(part) > 0 {
+				if names, err = a.references(cmd, c, n); err != nil {
+					return nil, err
+				}
+			}
+			return n.rows(part, names), nil
+		})
+	}
+	return cmd
 }
 
 func (a *app) nounMatch(n noun) *cobra.Command {
@@ -211,29 +223,56 @@ func (a *app) nounVerb(n noun, verb, short string) *cobra.Command {
 
 // printNouns prints objects as rows of their noun's columns; references are shown by name.
 func (a *app) printNouns(cmd *cobra.Command, c *client.Client, n noun, data any, all []object) error {
-	columns := strings.Fields(n.columns)
+	var names map[string]map[string]string
+	if len(all) > 0 {
+		var err error
+		if names, err = a.references(cmd, c, n); err != nil {
+			return err
+		}
+	}
+	return a.print(cmd.OutOrStdout(), data, n.head(), n.rows(all, names))
+}
+
+// joins says that the objects of a noun are called by the two that they join.
+func (n noun) joins() bool {
+	return n.kind == crowbar.KindNodeRole || n.kind == crowbar.KindDeploymentRole
+}
+
+func (n noun) head() string {
 	var head []string
-	names := map[string]map[string]string{}
-	for i, column := range columns {
-		key, kind, refers := strings.Cut(column, ":")
-		columns[i] = key
+	for _, column := range strings.Fields(n.columns) {
+		key, _, _ := strings.Cut(column, ":")
 		head = append(head, strings.ToUpper(strings.TrimSuffix(strings.TrimPrefix(key, "is_"), "_id")))
-		if !refers || len(all) == 0 || a.output == "json" || a.output == "yaml" {
+	}
+	if n.joins() {
+		head = append([]string{head[0] + "/" + head[1]}, head[2:]...)
+	}
+	return strings.Join(head, "\t")
+}
+
+// references is what the objects that a noun's columns refer to are called, by column and id. Data has the ids alone.
+func (a *app) references(cmd *cobra.Command, c *client.Client, n noun) (map[string]map[string]string, error) {
+	names := map[string]map[string]string{}
+	for _, column := range strings.Fields(n.columns) {
+		key, kind, refers := strings.Cut(column, ":")
+		if !refers || a.output == "json" || a.output == "yaml" {
 			continue
 		}
 		var err error
 		if names[key], err = namesByID(cmd, c, crowbar.Kind(kind)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	two := n.kind == crowbar.KindNodeRole || n.kind == crowbar.KindDeploymentRole // they are called by what they join
-	if two {
-		head = append([]string{head[0] + "/" + head[1]}, head[2:]...)
-	}
+	return names, nil
+}
+
+func (n noun) rows(all []object, names map[string]map[string]string) [][]string {
+	columns := strings.Fields(n.columns)
 	rows := make([][]string, 0, len(all))
 	for _, o := range all {
 		row := make([]string, len(columns))
-		for i, key := range columns {
+		for i, column := range columns {
+			key, _, _ := strings.Cut(column, ":")
 			row[i] = str(o[key])
 			if name := names[key][row[i]]; name != "" {
 				row[i] = name
@@ -242,12 +281,12 @@ func (a *app) printNouns(cmd *cobra.Command, c *client.Client, n noun, data any,
 				row[i] = stateName(n.kind, o[key])
 			}
 		}
-		if two {
+		if n.joins() {
 			row = append([]string{row[0] + "/" + row[1]}, row[2:]...)
 		}
 		rows = append(rows, row)
 	}
-	return a.print(cmd.OutOrStdout(), data, strings.Join(head, "\t"), rows)
+	return rows
 }
 
 func stateName(k crowbar.Kind, v any) string {
@@ -260,20 +299,22 @@ func stateName(k crowbar.Kind, v any) string {
 
 // namesByID is what objects of a kind are called.
 func namesByID(cmd *cobra.Command, c *client.Client, k crowbar.Kind) (map[string]string, error) {
-	var all []object
-	if err := c.List(cmd.Context(), k, &all); err != nil {
-		return nil, err
-	}
-	out := make(map[string]string, len(all))
-	for _, o := range all {
-		name := str(o["name"])
-		if name == "" {
-			name = str(o["address"])
+	out := map[string]string{}
+	return out, c.Each(cmd.Context(), k, client.Page{}, func(some []json.RawMessage) error {
+		for _, b := range some {
+			var o struct {
+				ID            crowbar.ID
+				Name, Address string
+			}
+			if err := json.Unmarshal(b, &o); err != nil {
+				return err
+			}
+			name := cmp.Or(o.Name, o.Address)
+			if short, _, cut := strings.Cut(name, "."); cut && k == crowbar.KindNode {
+				name = short
+			}
+			out[o.ID.String()] = name
 		}
-		if short, _, cut := strings.Cut(name, "."); cut && k == crowbar.KindNode {
-			name = short
-		}
-		out[str(o["id"])] = name
-	}
-	return out, nil
+		return nil
+	})
 }

@@ -20,23 +20,28 @@ func nameOrID(o map[string]any) string {
 }
 
 func (a *app) listCommand(k crowbar.Kind, head string, row func(map[string]any) []string) *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List them", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: "list", Short: "List them", Args: cobra.NoArgs}
+	page := pageFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		p, err := page()
+		if err != nil {
+			return err
+		}
 		c, err := a.client()
 		if err != nil {
 			return err
 		}
-		var all []map[string]any
-		if err := c.List(cmd.Context(), k, &all); err != nil {
-			return err
-		}
-		rows := make([][]string, 0, len(all))
-		for _, o := range all {
-			if r := row(o); r != nil {
-				rows = append(rows, r)
+		return a.listed(cmd, c, k, p, head, func(part []object) ([][]string, error) {
+			rows := make([][]string, 0, len(part))
+			for _, o := range part {
+				if r := row(o); r != nil {
+					rows = append(rows, r)
+				}
 			}
-		}
-		return a.print(cmd.OutOrStdout(), all, head, rows)
-	}}
+			return rows, nil
+		})
+	}
+	return cmd
 }
 
 func (a *app) showCommand(k crowbar.Kind) *cobra.Command {

@@ -150,6 +150,7 @@ func (a *API) route() {
 	a.routeTokens()
 	a.routeAttribs()
 	a.routePages()
+	a.routeRebar()
 	for _, k := range []crowbar.Kind{crowbar.KindBarclamp, crowbar.KindRole, crowbar.KindJig, crowbar.KindAttrib, crowbar.KindNode,
 		crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindRun} {
 		a.handle("GET /api/v2/"+string(k), a.list(k))

@@ -58,6 +58,9 @@ func (a *API) routeAround() {
 			if err != nil {
 				return "", nil, err
 			}
+			if n.kind == crowbar.KindNetwork && a.tongue(r) == rebars {
+				networkName(p)
+			}
 			return a.made(r.Context(), n, p)
 		})
 		e := a.nounEditor(n)

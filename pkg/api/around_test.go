@@ -105,6 +105,7 @@ func (w *world) aroundRoutes() []route {
 		add(verb, "users/{id}/admin", "users/ann/admin", "", "user.obj")
 		add(verb, "users/{id}/lock", "users/ann/lock", "", "user.obj")
 	}
+	add("GET", "users/{id}/capabilities", "users/ann/capabilities", "", "json.array")
 	add("DELETE", "users/{id}", "users/ann", "", "user.empty")
 
 	add("POST", "tokens", "tokens", `{"name":"robot","right":"operator","deployments":["k8s"],"expires":"24h"}`, "token.obj")

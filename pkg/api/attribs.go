@@ -15,8 +15,10 @@ type Carrying interface {
 	AttribsOf(k crowbar.Kind, id crowbar.ID, bucket string) ([]crowbar.Valued, error)
 	Note(ctx context.Context, k crowbar.Kind, id crowbar.ID, name string, value any) error
 	CreateAttrib(ctx context.Context, a crowbar.Attrib) (*crowbar.Attrib, error)
+	UpdateAttrib(ctx context.Context, id crowbar.ID, edit func(*crowbar.Attrib) error) error
 	DeleteAttrib(ctx context.Context, id crowbar.ID) error
 	ImportDocument(ctx context.Context, document crowbar.Data) (*crowbar.Barclamp, error)
+	ImportText(ctx context.Context, text, name string) (*crowbar.Barclamp, error)
 }
 
 // carriers are the kinds whose objects have values of attribs.
@@ -251,6 +253,9 @@ func (a *API) importBarclamp(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	v, err := nested(p["value"])
+	if yaml, is := p["value"].(string); is && err != nil && a.tongue(r) == rebars { // Digital Rebar took YAML, too
+		return a.importText(r.Context(), yaml, name)
+	}
 	document, ok := v.(map[string]any)
 	if !ok || err != nil {
 		return "", nil, legacy(crowbar.Errorf(crowbar.Invalid, "value: want the barclamp document as a JSON object"), http.StatusInternalServerError)

@@ -29,6 +29,8 @@ func attribRoutes() []route {
 	add("POST", "barclamps", "barclamps", `{"value":{"barclamp":{"name":"test","source_path":"/opt/test"}}}`, "barclamp.obj")
 	add("PUT", "barclamps/{id}", "barclamps/test", `{"value":{"barclamp":{"name":"test","source_path":"/opt/test"}}}`, "barclamp.obj")
 	add("POST", "attribs", "attribs", `{"name":"bdd_data_there","map":"bdd/easyway","barclamp":"test","writable":true}`, "attrib.obj")
+	add("PUT", "attribs/{id}", "attribs/bdd_data_there", `{"description":"there","default":7}`, "attrib.obj")
+	add("PATCH", "attribs/{id}", "attribs/bdd_data_there", `[{"op":"replace","path":"/description","value":"here"}]`, "attrib.obj")
 	add("DELETE", "attribs/{id}", "attribs/bdd_data_there", "", "attrib.empty")
 	return out
 }

@@ -19,7 +19,15 @@ func (a *API) createDeployment(r *http.Request) (form, any, error) {
 		Parent      string  `json:"parent"`
 		ParentID    string  `json:"parent_id"`
 	}
-	if err := asked(r, &f); err != nil {
+	p, err := read(r)
+	if err == nil {
+		err = p.into(&f)
+	}
+	batch := a.tongue(r) == rebars && p["nodes"] != nil
+	if err == nil && a.tongue(r) == rebars {
+		err = deploymentSaid(p)
+	}
+	if err != nil {
 		return "", nil, err
 	}
 	if f.Name == nil {
@@ -32,9 +40,15 @@ func (a *API) createDeployment(r *http.Request) (form, any, error) {
 		return "", nil, err
 	}
 	d, err := a.Engine.CreateDeployment(r.Context(), *f.Name, f.Description, parent.Key())
+	if err == nil && batch {
+		err = a.filled(r, d.ID, p)
+	} else if err == nil && a.tongue(r) == rebars && text(p["commit"]) == "true" {
+		err = a.Engine.Commit(r.Context(), d.ID)
+	}
 	if err != nil {
 		return "", nil, err
 	}
+	d = a.Engine.View().Deployment(d.ID)
 	return "deployment.obj", shown(a.Engine.View(), d), nil
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -77,7 +78,7 @@ func (a *API) deploymentEditor() editor {
 			Name        *string `json:"name"`
 			Description *string `json:"description"`
 		}
-		if err := p.into(&f); err != nil {
+		if err := cmp.Or(p.into(&f), a.refused(p)); err != nil {
 			return err
 		}
 		_, err := a.Engine.UpdateDeployment(ctx, id, func(d *crowbar.Deployment) error {

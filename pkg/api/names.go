@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/zone"
@@ -39,7 +41,7 @@ type entryWire struct {
 }
 
 func (a *API) routeNames() {
-	a.handle("GET /api/v2/dns_name_entries", func(*http.Request) (form, any, error) { return "dns_name_entry.list", a.entries(), nil })
+	a.handle("GET /api/v2/dns_name_entries", func(r *http.Request) (form, any, error) { return "dns_name_entry.list", a.entriesFor(r), nil })
 	a.handle("GET /api/v2/dns_name_entries/{id}", a.entry)
 	a.handle("GET /api/v2/dns_name_entries/sample", func(*http.Request) (form, any, error) {
 		return "dns_name_entry.obj", map[string]any{"name": "", "rr_type": "A"}, nil
@@ -55,11 +57,28 @@ func (a *API) entries() []entryWire {
 	return out
 }
 
+func (e entryWire) uuid() string { return uuidOf("dns_name_entries", crowbar.ID(e.ID), time.Time{}) }
+
+func (a *API) entryFor(r *http.Request, e entryWire) any {
+	if a.tongue(r) == rebars {
+		return plus{e, rebarObject{e.uuid()}}
+	}
+	return e
+}
+
+func (a *API) entriesFor(r *http.Request) []any {
+	out := []any{}
+	for _, e := range a.entries() {
+		out = append(out, a.entryFor(r, e))
+	}
+	return out
+}
+
 func (a *API) entry(r *http.Request) (form, any, error) {
 	key := r.PathValue("id")
 	for _, e := range a.entries() {
-		if crowbar.ID(e.ID).String() == key || e.Name == key {
-			return "dns_name_entry.obj", e, nil
+		if crowbar.ID(e.ID).String() == key || e.Name == key || strings.EqualFold(key, e.uuid()) {
+			return "dns_name_entry.obj", a.entryFor(r, e), nil
 		}
 	}
 	return "", nil, &absent{"dns_name_entry", key, "they are made of filters and allocations"}
@@ -70,9 +89,9 @@ func (a *API) matchEntries(r *http.Request) (form, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	out := []entryWire{}
+	out := []any{}
 	var find picker
-	for _, e := range a.entries() {
+	for _, e := range a.entriesFor(r) {
 		is, err := find.takes(e, p)
 		if err != nil {
 			return "", nil, err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net"
@@ -103,10 +104,23 @@ var fqdn = regexp.MustCompile(`^([a-z0-9_-]{1,63}\.){2,}[a-z]{2,}$`)
 
 func (a *API) createNode(r *http.Request) (form, any, error) {
 	var f nodeForm
-	if err := asked(r, &f); err != nil {
+	p, err := read(r)
+	if err == nil {
+		err = p.into(&f)
+	}
+	if err != nil {
 		return "", nil, err
 	}
-	ours := own(r)
+	ours, s := own(r), a.Engine.View()
+	var more rebarForm
+	if a.tongue(r) == rebars {
+		if more, err = rebarSaid(p); err == nil {
+			err = hintsKnown(s, &f, more.Hints)
+		}
+		if err != nil {
+			return "", nil, err
+		}
+	}
 	if f.Name == nil {
 		return "", nil, legacy(crowbar.Errorf(crowbar.Invalid, "name: it is missing"), http.StatusInternalServerError)
 	}
@@ -120,20 +134,26 @@ func (a *API) createNode(r *http.Request) (form, any, error) {
 		}
 		n.BootEnv = "sledgehammer"
 	}
-	if err := f.onto(a.Engine.View(), &n); err != nil {
+	if a.tongue(r) == rebars {
+		more.onto(&n)
+	}
+	if err := f.onto(s, &n); err != nil {
 		return "", nil, err
 	}
 	made, err := a.arrive(r.Context(), n, f)
-	if err != nil {
+	if err != nil || len(more.Hints) == 0 {
+		return "node.obj", made, err
+	}
+	if err := a.hinted(r.Context(), made.ID, more.Hints); err != nil {
 		return "", nil, err
 	}
-	return "node.obj", made, nil
+	return "node.obj", a.Engine.View().Node(made.ID), nil
 }
 
 func (a *API) nodeEditor() editor {
 	return editor{nodeKeys, func(ctx context.Context, id crowbar.ID, p params) error {
 		var f nodeForm
-		if err := p.into(&f); err != nil {
+		if err := cmp.Or(p.into(&f), a.refused(p)); err != nil {
 			return err
 		}
 		s := a.Engine.View()

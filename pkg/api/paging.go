@@ -15,6 +15,8 @@ import (
 // OpenCrowbar's clients expect.
 type paging struct {
 	offset, limit int // limit 0 = all
+	byID          bool
+	after         crowbar.ID // with byID: only those with a greater id
 	sort          []string
 	filter        params
 }
@@ -32,8 +34,15 @@ func pageOf(r *http.Request) (p paging, err error) {
 	if q.Has("limit") && limit == 0 {
 		return p, crowbar.Errorf(crowbar.Invalid, "limit=0: want a number from 1 on")
 	}
+	after, err := number(r, "after")
+	if err != nil {
+		return p, err
+	}
+	if q.Has("after") && (q.Has("offset") || q.Has("sort")) {
+		return p, crowbar.Errorf(crowbar.Invalid, "after=%d goes by id: leave offset and sort out", after)
+	}
 	const most = 1 << 30
-	p = paging{offset: int(min(offset, most)), limit: int(min(limit, most)), sort: words(q["sort"]), filter: params{}}
+	p = paging{byID: q.Has("after"), after: crowbar.ID(after), offset: int(min(offset, most)), limit: int(min(limit, most)), sort: words(q["sort"]), filter: params{}}
 	for name, values := range q {
 		if key, ok := strings.CutPrefix(name, "filter["); ok && len(values) > 0 {
 			p.filter[strings.TrimSuffix(key, "]")] = values[len(values)-1]
@@ -47,6 +56,10 @@ func (a *API) paged(w http.ResponseWriter, r *http.Request, all []crowbar.Object
 	p, err := pageOf(r)
 	if err != nil {
 		return nil, legacy(err, http.StatusBadRequest)
+	}
+	if p.byID {
+		all = slices.DeleteFunc(slices.Clone(all), func(o crowbar.Object) bool { return o.Key() <= p.after })
+		slices.SortStableFunc(all, func(x, y crowbar.Object) int { return cmp.Compare(x.Key(), y.Key()) })
 	}
 	if len(p.sort) == 0 && len(p.filter) == 0 {
 		p.headers(w, r, len(all))

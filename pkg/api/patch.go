@@ -77,7 +77,7 @@ func (a *API) patch(k crowbar.Kind, e editor) handler {
 }
 
 // computedKeys are made on reading.
-var computedKeys = []string{"state", "node_error", "runlog", "updated_at", "actions"}
+var computedKeys = []string{"state", "node_error", "runlog", "updated_at", "actions", "uuid", "node-control-address", "proposed", "_proposed", "_role_name", "_role_icon"}
 
 func has(m map[string]any, key string) bool { _, ok := m[key]; return ok }
 

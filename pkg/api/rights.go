@@ -17,6 +17,11 @@ import (
 var needs = map[string]crowbar.Right{
 	"POST /api/v2/deployments/{id}/kubeconfig": crowbar.RightAdmin, // it has the administrator's key in it
 	"POST /api/v2/deployments/{id}/plan":       crowbar.RightViewer,
+	"GET /api/v2/tenants/{id}/users":           crowbar.RightAdmin,
+	"POST /api/v2/nodes/whoami":                crowbar.RightViewer,
+	"PUT /api/status/active":                   crowbar.RightViewer,
+	"POST /api/v2/digest":                      crowbar.RightViewer,
+	"DELETE /api/v2/digest":                    crowbar.RightViewer,
 }
 
 // adminOnly are the trees in which everything is the administrator's, but what a viewer may read.
@@ -52,7 +57,7 @@ func needed(method, pattern string) crowbar.Right {
 }
 
 // oneself is what everybody may do with themselves: a client of OpenCrowbar's asks who it is on every command.
-var oneself = []string{"GET /api/v2/users/{id}", "PUT /api/v2/users/{id}/reset_password"}
+var oneself = []string{"GET /api/v2/users/{id}", "PUT /api/v2/users/{id}/reset_password", "GET /api/v2/users/{id}/capabilities"}
 
 // myself is the key of the caller's own user.
 const myself = "me"

@@ -63,13 +63,16 @@ func jsonTree(v any) (out any, err error) {
 func (a *API) sample(k crowbar.Kind) handler {
 	return func(r *http.Request) (form, any, error) {
 		o := engine.Blank(k)
+		if n, is := o.(*crowbar.Node); is && a.tongue(r) == rebars {
+			n.BootEnv = rebarBootEnv
+		}
 		t, err := jsonTree(newMasker(crowbar.NewSnapshot(), a.tongue(r)).shape(o))
 		if err != nil {
 			return "", nil, err
 		}
 		m := t.(map[string]any)
 		for key := range m {
-			if key == "id" || strings.HasSuffix(key, "_id") || strings.HasSuffix(key, "_at") {
+			if key == "id" || key == "uuid" || strings.HasSuffix(key, "_id") || strings.HasSuffix(key, "_at") {
 				delete(m, key)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -131,6 +132,8 @@ func (a *API) open(w http.ResponseWriter, r *http.Request) bool {
 		a.signedIn(w, r)
 	case r.URL.Path == signOut && (r.Method == http.MethodDelete || r.Method == http.MethodPost):
 		a.signedOut(w, r)
+	case a.Compat == CompatRebar && r.Method == http.MethodOptions && strings.HasPrefix(r.URL.Path, "/api/"):
+		w.WriteHeader(http.StatusNoContent) // it says nothing: other sites' pages are not let in
 	default:
 		return false
 	}

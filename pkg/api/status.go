@@ -104,7 +104,17 @@ func (a *API) statusDeployment(r *http.Request) (form, any, error) {
 		sum := md5.Sum([]byte(strings.Join(ids, "_"))) //nolint:gosec // as above
 		mark = hex.EncodeToString(sum[:])
 	}
-	return "deployment.array", map[string]any{"id": d.ID, "state": deploymentStates[state], "status": state, "md5": mark, "node_roles": roles}, nil
+	out := map[string]any{"id": d.ID, "state": deploymentStates[state], "status": state, "md5": mark, "node_roles": roles}
+	if m := newMasker(s, a.tongue(r)); m.as == rebars {
+		nodes := []any{}
+		for n := range s.Nodes() {
+			if n.Deployment == d.ID {
+				nodes = append(nodes, m.shape(n))
+			}
+		}
+		out["nodes"] = nodes
+	}
+	return "deployment.array", out, nil
 }
 
 // heartbeat counts all node-roles. elapsed is since the caller's marker was first seen.
@@ -119,8 +129,12 @@ func (a *API) heartbeat(w http.ResponseWriter, r *http.Request) {
 			failed++
 		}
 	}
-	plainJSON(w, http.StatusOK, map[string]any{"active": active, "error": failed, "todo": total - active - failed,
-		"elapsed": int(a.markers.since(r.URL.Query().Get("marker"), time.Now()).Seconds())})
+	out := map[string]any{"active": active, "error": failed, "todo": total - active - failed,
+		"elapsed": int(a.markers.since(r.URL.Query().Get("marker"), time.Now()).Seconds())}
+	if a.tongue(r) == rebars {
+		out["nodes"] = a.Engine.View().Count(crowbar.KindNode)
+	}
+	plainJSON(w, http.StatusOK, out)
 }
 
 // inventory is Ansible's dynamic inventory of a deployment, or of all.

@@ -7,7 +7,7 @@ type Group struct {
 	ID          ID     `json:"id"`
 	Name        string `json:"name"`
 	Description string `json:"description"`
-	Category    string `json:"category"` // class, rack, tag or ui
+	Category    string `json:"category"` // class, rack, tag, ui or switch
 	Order       int    `json:"order"`
 	Stamps
 }

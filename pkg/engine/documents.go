@@ -29,6 +29,22 @@ func (e *Engine) ImportDocument(ctx context.Context, document crowbar.Data) (*cr
 	return e.View().BarclampNamed(c.Barclamp.Name), nil
 }
 
+// ImportText imports one barclamp document that came over the wire as YAML; name, where it is not "", is what it must be called.
+func (e *Engine) ImportText(ctx context.Context, text, name string) (*crowbar.Barclamp, error) {
+	c, err := barclamp.Parse(barclamp.File{Path: path.Join("request", "rebar.yml"), Data: []byte(text)})
+	if err != nil {
+		return nil, err
+	}
+	if name != "" && c.Barclamp.Name != name {
+		return nil, crowbar.Errorf(crowbar.Invalid, "Cannot change the name of a barclamp via update! It is %q", c.Barclamp.Name)
+	}
+	c.Foreign, c.Lines, c.Barclamp.SourcePath = false, map[string]string{}, "API_uploaded"
+	if err := e.Import(ctx, c); err != nil {
+		return nil, err
+	}
+	return e.View().BarclampNamed(c.Barclamp.Name), nil
+}
+
 // read takes a document that came over the wire, where it has no lines worth naming. OpenCrowbar's Go client sends "" for
 // what it does not know of a barclamp.
 func read(document crowbar.Data) (*crowbar.Catalog, error) {
@@ -81,6 +97,43 @@ func (e *Engine) CreateAttrib(ctx context.Context, a crowbar.Attrib) (*crowbar.A
 		return nil, fmt.Errorf("create attrib %q: %w", a.Name, err)
 	}
 	return e.View().AttribNamed(a.Name), nil
+}
+
+// UpdateAttrib changes an attrib that CreateAttrib made: all but its name, its barclamp and its role. Values that lie at its old
+// place stay there.
+func (e *Engine) UpdateAttrib(ctx context.Context, id crowbar.ID, edit func(*crowbar.Attrib) error) error {
+	what := id.String()
+	err := e.change(ctx, func(d *draft) error {
+		was := d.s.Attrib(id)
+		if was == nil {
+			return crowbar.Errorf(crowbar.NotFound, "there is none of this id")
+		}
+		what = fmt.Sprintf("%q", was.Name)
+		if !was.ByHand {
+			return crowbar.Errorf(crowbar.Conflict, "its barclamp brought it, and would bring it again as it was: change the barclamp")
+		}
+		a := clone(was)
+		if err := edit(a); err != nil {
+			return err
+		}
+		one := crowbar.Data{"name": a.Name, "description": a.Description, "map": a.Map}
+		if a.Schema != nil {
+			one["schema"] = a.Schema
+		}
+		c, err := read(crowbar.Data{"barclamp": crowbar.Data{"name": "x"}, "attribs": []any{one}}) // it knows what an attrib may be
+		if err != nil {
+			return err
+		}
+		now := c.Attribs[0].Attrib
+		a.Description, a.Map, a.Schema = now.Description, now.Map, now.Schema
+		before := d.s
+		d.put(a)
+		return e.sealFresh(d, before)
+	})
+	if err != nil {
+		return fmt.Errorf("update attrib %s: %w", what, err)
+	}
+	return nil
 }
 
 // DeleteAttrib drops an attrib that CreateAttrib made. Values that lie at its place stay there.

@@ -18,7 +18,7 @@ import (
 
 var groupRule = regexp.MustCompile(`^[a-zA-Z][_a-zA-Z0-9]*$`)
 
-var groupCategories = [...]string{"class", "rack", "tag", "ui"}
+var groupCategories = [...]string{"class", "rack", "tag", "ui", "switch"}
 
 // notSet is the group of nodes that nobody has put into one.
 const notSet = "not_set"

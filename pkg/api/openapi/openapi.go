@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -185,6 +186,7 @@ func (d *Document) operation(path, method string, op map[string]any) error {
 	if answers == nil {
 		return fmt.Errorf("%s: it has neither answer nor responses", method)
 	}
+	alsoRebar(answers)
 	answers["default"] = ref("responses", "error")
 	if op["operationId"] == nil {
 		op["operationId"] = operationID(path, method)
@@ -197,6 +199,21 @@ func (d *Document) operation(path, method string, op map[string]any) error {
 	op["tags"] = []any{tag}
 	d.Paths[path][method] = op
 	return nil
+}
+
+// alsoRebar gives each content type of OpenCrowbar's its other name, by which a daemon answers that speaks to Digital Rebar's clients.
+func alsoRebar(answers map[string]any) {
+	for _, one := range answers {
+		a, _ := one.(map[string]any)
+		content, _ := a["content"].(map[string]any)
+		more := map[string]any{}
+		for kind, v := range content {
+			if rest, is := strings.CutPrefix(kind, "application/vnd.crowbar."); is {
+				more["application/vnd.rebar."+rest] = v
+			}
+		}
+		maps.Copy(content, more)
+	}
 }
 
 func paramAbout(name string) string {

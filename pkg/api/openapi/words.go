@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -13,6 +14,7 @@ type noun struct {
 	Within  string         `yaml:"within"`
 	Crowbar map[string]any `yaml:"crowbar"`
 	Own     map[string]any `yaml:"own"`
+	Rebar   map[string]any `yaml:"rebar"` // beyond crowbar's, and uuid
 	Takes   map[string]any `yaml:"takes"`
 	Sample  map[string]any `yaml:"sample"` // where it is not the object without ids and times
 	Query   map[string]struct {
@@ -78,7 +80,7 @@ func (d *Document) noun(plural string, n noun) error {
 
 // paging is what a list may be asked for.
 func paging() []any {
-	return []any{ref("parameters", "limit"), ref("parameters", "offset"), ref("parameters", "sort"), ref("parameters", "filter")}
+	return []any{ref("parameters", "limit"), ref("parameters", "offset"), ref("parameters", "after"), ref("parameters", "sort"), ref("parameters", "filter")}
 }
 
 func (n noun) answer(form, word string) string {
@@ -93,33 +95,43 @@ func (n noun) answer(form, word string) string {
 	return "=" + n.One
 }
 
-// shapes are the schemas of a noun: as OpenCrowbar's clients see it, as ours see it, either, and its sample.
+// shapes are the schemas of a noun: as OpenCrowbar's clients see it, as Digital Rebar's do, as ours do, any of them, and its sample.
 func (d *Document) shapes(n noun) error {
 	either := func(of ...any) any { return map[string]any{"anyOf": of} }
 	theirs, err := shape(n.Crowbar)
 	if err != nil {
 		return err
 	}
-	sample, err := shape(sampled(n.Crowbar))
+	keys := map[string]any{"uuid": "string"}
+	maps.Copy(keys, n.Crowbar)
+	maps.Copy(keys, n.Rebar)
+	rebars, err := shape(keys)
 	if err != nil {
 		return err
 	}
-	all := map[string]any{n.One: theirs, n.One + ".sample": sample}
+	all := map[string]any{"crowbar." + n.One: theirs, "rebar." + n.One: rebars}
+	seen := []any{ref("schemas", "crowbar."+n.One), ref("schemas", "rebar."+n.One)}
+	samples := []any{}
+	for _, keys := range []map[string]any{n.Crowbar, keys, n.Own} {
+		s, err := shape(sampled(keys))
+		if err != nil {
+			return err
+		}
+		if keys != nil {
+			samples = append(samples, s)
+		}
+	}
 	if n.Own != nil {
 		ours, err := shape(n.Own)
 		if err != nil {
 			return err
 		}
-		ourSample, err := shape(sampled(n.Own))
-		if err != nil {
-			return err
-		}
-		all["crowbar."+n.One], all["own."+n.One] = theirs, ours
-		all[n.One] = either(ref("schemas", "crowbar."+n.One), ref("schemas", "own."+n.One))
-		all[n.One+".sample"] = either(sample, ourSample)
+		all["own."+n.One] = ours
+		seen = append(seen, ref("schemas", "own."+n.One))
 	}
+	all[n.One], all[n.One+".sample"] = either(seen...), either(samples...)
 	if n.Sample != nil {
-		if all[n.One+".sample"], err = shape(n.Sample); err != nil {
+		if all[n.One+".sample"], err = shape(n.Sample); err != nil { // of a user: nothing at all
 			return err
 		}
 	}
@@ -130,7 +142,7 @@ func sampled(keys map[string]any) map[string]any {
 	out := map[string]any{}
 	for k, v := range keys {
 		name := strings.TrimSuffix(k, "?")
-		if name != "id" && !strings.HasSuffix(name, "_id") && !strings.HasSuffix(name, "_at") {
+		if name != "id" && name != "uuid" && !strings.HasSuffix(name, "_id") && !strings.HasSuffix(name, "_at") {
 			out[k] = v
 		}
 	}
