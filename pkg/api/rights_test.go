@@ -155,7 +155,7 @@ func TestRights(t *testing.T) {
 			close(w.logs.lines)
 			before := w.engine.View().Rev()
 			in := c.right.Has(need) && (!c.scoped || need == crowbar.RightViewer)
-			if in && need != crowbar.RightViewer {
+			if in && (need != crowbar.RightViewer || strings.HasPrefix(rt.request, "DELETE ")) { // which ends a session
 				continue // it may: the other tests see it do it
 			}
 			a := w.from("127.0.0.1", c.as, rt.request, rt.body)
