@@ -5,6 +5,7 @@
 # make scale  10,000 simulated nodes of 20 roles, measured and held against the limits; make scale EXTERNAL=1: on an etcd of its own
 # make load   200 clients read and change 1,000 nodes of 20 roles for a minute, held against the limits
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
+# make ui     the web pages in a real browser; pictures of all of them in .ui/
 # make build  the four programs, in bin/
 SHELL := /bin/bash
 GO ?= go
@@ -13,7 +14,7 @@ LAB ?= $(CURDIR)/.lab
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubeclamp
 PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev libseccomp-dev pkg-config util-linux procps kmod ca-certificates
 
-.PHONY: lab test unit robustness e2e check bench bench-ansible scale load build deps artifacts down clean
+.PHONY: lab test unit robustness e2e check bench bench-ansible scale load ui build deps artifacts down clean
 
 build:
 	@mkdir -p bin
@@ -52,7 +53,7 @@ e2e: build artifacts
 check:
 	@test -z "$$(gofmt -l cmd jigs pkg proto roles test)" || { gofmt -l cmd jigs pkg proto roles test; echo 'run: gofmt -w cmd jigs pkg proto roles test'; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./test/...
+	$(GO) vet -tags e2e,ui ./test/...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 
 bench:
@@ -66,6 +67,16 @@ scale:
 
 load:
 	$(GO) run ./test/load --check
+
+# axe-core judges whether pages can be used by everybody; it is no part of the product.
+AXE := $(CACHE)/axe-core-4.14.1.min.js
+$(AXE):
+	@mkdir -p $(CACHE) && cd $(CACHE) && tgz=$$(npm pack --silent axe-core@4.14.1) && echo 'e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745  '$$tgz | sha256sum -c --quiet && \
+	tar -xzOf $$tgz package/axe.min.js > $@.part && mv $@.part $@; rm -f $$tgz
+
+ui: $(AXE)
+	@$(MAKE) --no-print-directory deps PACKAGES="chromium fonts-dejavu-core"
+	UI_AXE=$(AXE) UI_PICTURES=$(CURDIR)/.ui $(GO) test -tags ui -count 1 -timeout 20m -v ./test/ui
 
 clean:
 	rm -rf bin

@@ -72,6 +72,7 @@ func (u *UI) matrix(r *http.Request, s *crowbar.Snapshot, v Visitor) (page, erro
 		if m.Causes, m.More, err = u.needs(s, []deployment{m.deployment}); err != nil {
 			return page{}, err
 		}
+		m.Causes = slices.DeleteFunc(m.Causes, func(c cause) bool { return c.Commit != 0 }) // the page's own button says it
 		m.Edits = edits(s, d)
 	}
 	return page{name: name, title: d.Name, menu: "/deployments", body: m}, nil

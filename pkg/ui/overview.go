@@ -30,8 +30,9 @@ type cause struct {
 	Text       string
 	Remedy     string
 	Deployment string
-	At         []place // the node-roles that are it
-	Others     int     // node-roles that wait for it
+	Commit     crowbar.ID // deployment that has something proposed
+	At         []place    // the node-roles that are it
+	Others     int        // node-roles that wait for it
 }
 
 type place struct {
@@ -141,6 +142,9 @@ func (u *UI) needs(s *crowbar.Snapshot, of []deployment) (needs []cause, more in
 func needOf(s *crowbar.Snapshot, d deployment, c crowbar.Cause) (string, cause) {
 	n := cause{Kind: c.Kind, Text: c.Cause, Remedy: c.Remedy, Deployment: d.Name, Others: len(c.Waiting)}
 	key := string(c.Kind) + "\n" + d.Name + "\n" + c.Cause
+	if c.Kind == crowbar.CauseProposed {
+		n.Commit, n.Remedy = d.ID, "" // the button is the remedy
+	}
 	nr := s.NodeRole(c.NodeRole)
 	if nr == nil {
 		return key, n

@@ -3,10 +3,12 @@
 package ui
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
 
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -59,6 +61,7 @@ func TestPictures(t *testing.T) {
 		for _, width := range []int64{1280, 360} {
 			for _, dark := range []bool{false, true} {
 				w.do(tab, name, picture(dir, name, width, dark))
+				w.accessible(tab, fmt.Sprintf("%s at %d, dark %v", name, width, dark))
 			}
 			var over string
 			w.do(tab, name, chromedp.Evaluate(wide, &over))
@@ -76,6 +79,29 @@ func TestPictures(t *testing.T) {
 	}
 	if len(w.complain) > 0 {
 		t.Errorf("the browser's console: %v", w.complain)
+	}
+}
+
+// accessible has axe-core look at the page; its file is what UI_AXE names.
+func (w *world) accessible(tab context.Context, name string) {
+	w.t.Helper()
+	file := os.Getenv("UI_AXE")
+	if file == "" {
+		return
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var found []struct {
+		ID, Help string
+		Nodes    []struct{ HTML string }
+	}
+	w.do(tab, name, chromedp.Evaluate(string(text)+";true", nil), chromedp.Evaluate(`axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)`, &found,
+		func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	for _, f := range found {
+		t := f.Nodes[0].HTML
+		w.t.Errorf("%s: axe %s: %s (%d times): %s", name, f.ID, f.Help, len(f.Nodes), t[:min(len(t), 300)])
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,7 +35,9 @@ type world struct {
 	complain []string // what the browser's console said
 }
 
-func build(t *testing.T) *world {
+func build(t *testing.T) *world { return buildWith(t, "testdata/barclamp.yaml") }
+
+func buildWith(t *testing.T, barclamp string) *world {
 	t.Helper()
 	dir := t.TempDir()
 	for out, pkg := range map[string]string{"kubeclampd": "../../cmd/kubeclampd", "uirole": "./uirole"} {
@@ -51,7 +52,7 @@ func build(t *testing.T) *world {
 	defer log.Close()
 	data := filepath.Join(dir, "data")
 	cmd := exec.Command(filepath.Join(dir, "kubeclampd"), "--data-dir", data, "--listen", "127.0.0.1:0", "--role-plugin", filepath.Join(dir, "uirole"),
-		"--plugin-dir", "", "--barclamp", "testdata/barclamp.yaml", "--artifact-cache", filepath.Join(dir, "cache"))
+		"--plugin-dir", "", "--barclamp", barclamp, "--artifact-cache", filepath.Join(dir, "cache"))
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -185,12 +186,4 @@ func (w *world) settled(name string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-func query(pairs ...string) string {
-	v := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		v.Set(pairs[i], pairs[i+1])
-	}
-	return "?" + v.Encode()
 }
