@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/barclamp"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -118,6 +119,20 @@ func TestRolesHaveTheirRoom(t *testing.T) {
 			t.Errorf("roles/%s is no role that roles.go makes", f.Name())
 		}
 	}
+}
+
+// TestRetriesOfShippedRoles: who fails for reasons that go away is tried again by itself, and a person hears of what does not
+// within minutes.
+func TestRetriesOfShippedRoles(t *testing.T) {
+	want := []string{"docker", "etcd", "k8s-minion"}
+	everyRole(t, func(t *testing.T, _ *crowbar.Catalog, r crowbar.Role) {
+		if has := r.Retry.Times > 0; has != slices.Contains(want, r.Name) {
+			t.Errorf("it is retried %d times; those that are: %v", r.Retry.Times, want)
+		}
+		if wait := time.Duration(r.Retry.Limit) * time.Duration(r.Retry.Times); r.Retry.Times > 3 || wait > 5*time.Minute || r.Retry.Times > 0 && time.Duration(r.Retry.Backoff) < 5*time.Second {
+			t.Errorf("%d times after %s, %s at the most: a person would hear of it too late, or it has no time to go away", r.Retry.Times, time.Duration(r.Retry.Backoff), time.Duration(r.Retry.Limit))
+		}
+	})
 }
 
 // touches says whether a role's code reaches its node at all.

@@ -214,7 +214,7 @@ func (r *rehearsal) run(next []*crowbar.NodeRole) bool {
 		if held {
 			continue
 		}
-		out := crowbar.Outcome{Failure: failure, Given: fmt.Sprint(work.Attribs)}
+		out := crowbar.Outcome{Failure: failure, Final: true, Given: fmt.Sprint(work.Attribs)}
 		if failure == "" {
 			for _, d := range r.differences(work) {
 				out.Changes = append(out.Changes, d.String())

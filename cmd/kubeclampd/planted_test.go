@@ -64,7 +64,8 @@ func (blab) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 		}
 	}
 	res := role.Result{Wall: crowbar.Data{"blab-password": newSecret, "blab-shown": "open"},
-		Changes: []role.Change{{What: "file", Name: "/etc/blab", Do: "create", Diff: "password " + secret + " then " + newSecret + " and " + made[0]}}}
+		Changes: []role.Change{{What: "file", Name: "/etc/blab", Do: "create", Diff: "password " + secret + " then " + newSecret + " and " + made[0],
+			Unified: "@@ -1,2 +1,2 @@\n-password=" + secret + "\n-" + made[0] + "\n+password=" + newSecret + "\n+ok\n"}}}
 	if strings.HasSuffix(on.Node, "2") {
 		return res, fmt.Errorf("it refused, with this in its environment:\n%s%s\nKEY=%s\nHEX=%s", blabbed, secret, made[0], hex.EncodeToString([]byte(secret)))
 	}

@@ -1,6 +1,7 @@
 package annealer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -138,10 +139,12 @@ func TestRetryPolicy(t *testing.T) {
 		fails, runs int
 		restart     bool
 		state       crowbar.State
+		err         error
 	}{
-		"it ends well at the third try": {fails: 2, runs: 3, state: crowbar.Active},
-		"it never does":                 {fails: 99, runs: 4, state: crowbar.Error},
-		"the daemon is restarted":       {fails: 99, runs: 4, restart: true, state: crowbar.Error},
+		"it ends well at the third try":           {fails: 2, runs: 3, state: crowbar.Active},
+		"it never does":                           {fails: 99, runs: 4, state: crowbar.Error},
+		"the daemon is restarted":                 {fails: 99, runs: 4, restart: true, state: crowbar.Error},
+		"with what it is given it would never do": {fails: 99, runs: 1, state: crowbar.Error, err: crowbar.Errorf(crowbar.Invalid, "attrib app-port is 0: want a port")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -155,7 +158,7 @@ func TestRetryPolicy(t *testing.T) {
 						return s.write(ctx, name, on)
 					}
 					if at = append(at, time.Now()); len(at) <= c.fails {
-						return role.Result{}, errors.New("no route to host")
+						return role.Result{}, cmp.Or(c.err, errors.New("no route to host"))
 					}
 					return s.write(ctx, name, on)
 				}

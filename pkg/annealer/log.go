@@ -169,9 +169,10 @@ func (r *runLog) exec(c jig.Cmd, exit jig.Exit, err error, took time.Duration) {
 	r.line("%s", text)
 }
 
-// lines writes which lines of files were changed.
-func (r *runLog) lines(changes []role.Change) {
-	for _, c := range changes {
+// lines writes which lines of files were changed: also those with a secret that is given back only now.
+func (r *runLog) lines(res role.Result) {
+	r.out.learnWall(res.Wall)
+	for _, c := range res.Changes {
 		switch {
 		case c.More > 0:
 			r.line("%s %s:\n%sand %d more lines", c.Do, c.Name, c.Unified, c.More)

@@ -166,7 +166,7 @@ func (a *Annealer) call(ctx context.Context, w *crowbar.Work, name string, j jig
 	res, err := apply(ctx, r, a.target(w, node, rec, status), w.Remove, rec)
 	// gofail: var applied struct{}
 	status.stop()
-	rec.log.lines(res.Changes)
+	rec.log.lines(res)
 	a.conns.put(dialled, rec.broken() != nil)
 	return res, err
 }
@@ -234,7 +234,7 @@ func (a *Annealer) judge(ctx context.Context, w *crowbar.Work, broken, err error
 	if ctx.Err() != nil {
 		return crowbar.Outcome{Lost: true, Status: "the daemon stopped"}
 	}
-	o := crowbar.Outcome{Failure: err.Error(), Status: line(err.Error())}
+	o := crowbar.Outcome{Failure: err.Error(), Status: line(err.Error()), Final: crowbar.KindOf(err) == crowbar.Invalid} // an attrib, a node that is not fit
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := a.lost[w.NodeRole.ID]

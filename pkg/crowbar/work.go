@@ -71,6 +71,8 @@ type Outcome struct {
 	Given string
 	// Lost: it did not run to an end (its connection, plugin or daemon went away); it goes back to todo without blame.
 	Lost bool
+	// Final: with what it was given it would fail again, so that it is not tried again by itself.
+	Final bool
 }
 
 // Artifact is one file of the catalogue of binaries and images.

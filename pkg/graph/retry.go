@@ -6,12 +6,12 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// failAgain is a run that failed: ERROR, and when its role says so, tried again by itself after a while.
+// failAgain is a run that failed: ERROR, and when its role says so and it is not final, tried again by itself after a while.
 func (d *draft) failAgain(id crowbar.ID, o crowbar.Outcome) {
 	d.fail(id, o.Status, o.Failure)
 	d.edit(id, func(nr *crowbar.NodeRole) {
 		nr.Failed++
-		if r := d.s.Role(nr.Role); r != nil && nr.Failed <= r.Retry.Times {
+		if r := d.s.Role(nr.Role); r != nil && nr.Failed <= r.Retry.Times && !o.Final {
 			nr.RetryIn = backoff(r.Retry, nr.Failed, id)
 		}
 	})

@@ -48,6 +48,14 @@ func TestRetryByPolicy(t *testing.T) {
 	_, err = Again(w.s, 999, 1)
 	w.refused(err, crowbar.NotFound)
 
+	// What would fail again with what it is given is not tried.
+	w.apply(Retry(w.s, w.at("base@a").ID))
+	w.begin("base@a")
+	w.finish("base@a", crowbar.Outcome{Failure: "no such version", Final: true})
+	if got := w.due("base@a"); got != 0 {
+		t.Errorf("what is final is tried again after %s", got)
+	}
+
 	// A person steps in: it counts from one again.
 	w.apply(Retry(w.s, w.at("base@a").ID))
 	w.fail("base@a", "no route to host")
