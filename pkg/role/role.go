@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -116,13 +117,21 @@ func (t Target) Beside(role, why string) error {
 // can be done again.
 var ErrDied = errors.New("the role's process ended")
 
+// kinds names what an attrib should have been.
+var kinds = map[reflect.Kind]string{reflect.String: "a text", reflect.Int: "a whole number", reflect.Bool: "true or false",
+	reflect.Slice: "a list", reflect.Struct: "a map", reflect.Map: "a map"}
+
 // Decode fills a struct from attribs by its json tags (tag = attrib name). A value of the wrong type is an error that names the attrib.
 func Decode(d crowbar.Data, into any) error {
 	b, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(b, into); err != nil {
+	err = json.Unmarshal(b, into)
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && wrong.Field != "" {
+		return crowbar.Errorf(crowbar.Invalid, "attrib %s is a JSON %s: want %s", wrong.Field, wrong.Value, kinds[wrong.Type.Kind()])
+	}
+	if err != nil {
 		return crowbar.Errorf(crowbar.Invalid, "attribs: %w", err)
 	}
 	return nil

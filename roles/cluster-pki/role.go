@@ -73,13 +73,13 @@ func check(text string, now time.Time) (*x509.Certificate, error) {
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("certificate cannot be read: %w", err)
+		return nil, fmt.Errorf("certificate cannot be read: %w: set another, or unset the attrib and the host makes one", err)
 	}
 	switch {
 	case !cert.BasicConstraintsValid || !cert.IsCA || cert.KeyUsage&x509.KeyUsageCertSign == 0:
-		return nil, fmt.Errorf("certificate %q may not sign others: it is no authority", cert.Subject.CommonName)
+		return nil, fmt.Errorf("certificate %q may not sign others: it is no authority: set one, or unset the attrib and the host makes one", cert.Subject.CommonName)
 	case !bytes.Equal(cert.RawIssuer, cert.RawSubject) || cert.CheckSignatureFrom(cert) != nil:
-		return nil, fmt.Errorf("certificate %q is not signed by itself: it is no root", cert.Subject.CommonName)
+		return nil, fmt.Errorf("certificate %q is not signed by itself: it is no root: set one, or unset the attrib and the host makes one", cert.Subject.CommonName)
 	case now.Before(cert.NotBefore):
 		return nil, fmt.Errorf("certificate %q begins at %s, which is later than now: set the host's clock right", cert.Subject.CommonName, cert.NotBefore.UTC().Format(time.RFC3339))
 	case cert.NotAfter.Sub(now) <= cert.NotAfter.Sub(cert.NotBefore)/3:

@@ -56,7 +56,7 @@ func resolves(ctx context.Context, on jig.Conn, name string) error {
 			return false, err
 		}
 		if exit.Code != 0 {
-			return false, fmt.Errorf("getent ahostsv4 %s ended with %d", name, exit.Code)
+			return false, fmt.Errorf("`getent ahostsv4 %s` ended with %d: look at /etc/resolv.conf on the node, and whether port 53 (UDP and TCP) of the dns-pool nodes can be reached from it", name, exit.Code)
 		}
 		return true, nil
 	})

@@ -26,15 +26,3 @@ func (c config) answers(ctx context.Context, on jig.Conn) error {
 		return err == nil && len(ips) > 0, err
 	})
 }
-
-// explain adds what the unit last said to an error, for who has no shell on the node at hand.
-func explain(ctx context.Context, on role.Target, err error) error {
-	if err == nil || ctx.Err() != nil || on.DryRun {
-		return err
-	}
-	exit, e := on.Conn.Exec(ctx, jig.Cmd{Reads: true, Argv: []string{"journalctl", "--no-pager", "-o", "cat", "-n", "10", "-u", unitName}, Timeout: 5 * time.Second})
-	if e != nil || exit.Code != 0 || len(exit.Stdout) == 0 {
-		return err
-	}
-	return fmt.Errorf("%w\n%s last said:\n%s", err, unitName, exit.Stdout)
-}

@@ -28,11 +28,14 @@ func (pool) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 		return role.Result{}, err
 	}
 	_, changes, err := linux.Converge(ctx, on, c.state())
-	if err != nil || on.DryRun {
-		return role.Result{Changes: changes}, explain(ctx, on, err)
+	if err == nil && !on.DryRun {
+		err = c.answers(ctx, on.Conn)
 	}
-	if err := c.answers(ctx, on.Conn); err != nil {
-		return role.Result{Changes: changes}, explain(ctx, on, err)
+	if err != nil {
+		return role.Result{Changes: changes}, linux.Explain(ctx, on.Conn, err, unitName)
+	}
+	if on.DryRun {
+		return role.Result{Changes: changes}, nil
 	}
 	return role.Result{Changes: changes, Wall: crowbar.Data{"dns-pool-server": c.listen()}}, nil
 }

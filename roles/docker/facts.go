@@ -44,10 +44,10 @@ func parse(out string) (version, error) {
 		}
 	}
 	if v.docker == "" || strings.ContainsAny(v.docker, " /") {
-		return v, fmt.Errorf("the Docker engine does not answer: %s", v.docker)
+		return v, fmt.Errorf("the Docker engine does not answer `docker version`: %s", v.docker)
 	}
 	if v.containerd == "" || strings.ContainsAny(v.containerd, " /") {
-		return v, fmt.Errorf("containerd does not answer: %s", v.containerd)
+		return v, fmt.Errorf("containerd does not answer `ctr version`: %s", v.containerd)
 	}
 	return v, nil
 }

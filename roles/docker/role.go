@@ -71,7 +71,7 @@ func await(ctx context.Context, on role.Target) (v version, err error) {
 		return err == nil, err
 	})
 	if err != nil {
-		return v, fmt.Errorf("node %s: %w", on.Node, err)
+		return v, linux.Explain(ctx, on.Conn, fmt.Errorf("node %s: %w", on.Node, err), "containerd.service", "docker.service")
 	}
 	return v, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -52,7 +53,7 @@ func list(ctx context.Context, to *clientv3.Client) ([]member, error) {
 	defer cancel()
 	r, err := to.MemberList(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list the members of etcd: %w", err)
+		return nil, fmt.Errorf("list the members of etcd at %s: %w", strings.Join(to.Endpoints(), ", "), err)
 	}
 	return members(r.Members), nil
 }
@@ -104,7 +105,7 @@ func bury(ctx context.Context, on role.Target, c config, to *clientv3.Client, li
 		}
 		on.Logf("etcd: remove member %s: it does not answer, and no node of the deployment is it", m.label())
 		if err := expel(ctx, to, m.ID); err != nil {
-			return list, changes, fmt.Errorf("remove member %s, which is of no node of the deployment: %w", m.label(), err)
+			return list, changes, fmt.Errorf("etcd on %s: remove member %s (%s), which is of no node of the deployment and does not answer: %w: retry this role, or remove it with `etcdctl member remove %[3]s`", on.Node, m.label(), m.hex(), err)
 		}
 		changes = append(changes, role.Change{What: "member", Name: m.label(), Do: "remove", Diff: "of no node of the deployment"})
 	}
@@ -134,7 +135,7 @@ func join(ctx context.Context, on role.Target, c config, to *clientv3.Client, li
 		}
 		on.Logf("etcd: take out learner %s, left by a run that did not end", m.label())
 		if err := expel(ctx, to, m.ID); err != nil {
-			return member{}, nil, fmt.Errorf("take learner %s out of etcd: %w", m.label(), err)
+			return member{}, nil, fmt.Errorf("etcd on %s: take out learner %s, which a run left behind that died: %w: retry this role, or `etcdctl member remove %s`", on.Node, m.label(), err, m.hex())
 		}
 	}
 	on.Logf("etcd: add %s as a learner", c.peerURL())
@@ -144,7 +145,7 @@ func join(ctx context.Context, on role.Target, c config, to *clientv3.Client, li
 		return err
 	})
 	if err != nil {
-		return member{}, nil, fmt.Errorf("add %s to etcd as a learner: %w", on.Node, err)
+		return member{}, nil, fmt.Errorf("add %s (%s) to etcd as a learner: %w: see that a majority of the members answers, and retry this role", on.Node, c.peerURL(), err)
 	}
 	return members([]*pb.Member{r.Member})[0], members(r.Members), nil
 }
@@ -177,7 +178,7 @@ func promoted(ctx context.Context, on role.Target, c config, id uint64) (done bo
 		}
 		return true, nil
 	}
-	return false, fmt.Errorf("member %x is not in the cluster any more", id)
+	return false, crowbar.Errorf(crowbar.Conflict, "member %x of %s is not in the cluster any more: somebody removed it; retry this role, and it joins again", id, on.Node)
 }
 
 // leave takes a member out, its leadership first, so that clients wait for no election.

@@ -221,9 +221,10 @@ func (r *run) promote(ctx context.Context) error {
 		return nil
 	}
 	what := fmt.Sprintf("etcd on %s to catch up and become a voter", r.on.Node)
-	return r.withJournal(ctx, role.Await(ctx, what, promoteLimit, func(ctx context.Context) (bool, error) {
+	err := role.Await(ctx, what, promoteLimit, func(ctx context.Context) (bool, error) {
 		return promoted(ctx, r.on, r.c, r.me)
-	}))
+	})
+	return linux.Explain(ctx, r.on.Conn, err, unit)
 }
 
 // serve waits until the member answers by itself with a quorum behind it.
@@ -239,7 +240,7 @@ func (r *run) serve(ctx context.Context) error {
 		return err == nil, err
 	})
 	if err != nil {
-		return r.withJournal(ctx, err)
+		return linux.Explain(ctx, r.on.Conn, err, unit)
 	}
 	st, err := to.Status(ctx, r.c.clientURL())
 	if err != nil {
@@ -249,7 +250,7 @@ func (r *run) serve(ctx context.Context) error {
 		return crowbar.Errorf(crowbar.Unavailable, "etcd on %s raises an alarm: %s: see `etcdctl alarm list` and etcd's maintenance guide", r.on.Node, strings.Join(st.Errors, "; "))
 	}
 	if r.me != 0 && r.me != st.Header.MemberId {
-		return crowbar.Errorf(crowbar.Conflict, "etcd on %s runs as member %x, and the cluster knows it as %x: run it again", r.on.Node, st.Header.MemberId, r.me)
+		return crowbar.Errorf(crowbar.Conflict, "etcd on %s runs as member %x, and the cluster knows it as %x: somebody removed or added it meanwhile; retry this role", r.on.Node, st.Header.MemberId, r.me)
 	}
 	r.local.ID, r.local.Version = st.Header.MemberId, st.Version
 	if !strangers(r.on, r.c, r.local.Members) {
@@ -271,22 +272,10 @@ func (r *run) settle(ctx context.Context) error {
 	if !r.local.Bootstrap && r.seat.stays() {
 		return nil
 	}
-	_, err := jig.Run(ctx, r.on.Conn, jig.Cmd{Argv: []string{"rm", "-f", "--", firstFile}})
-	return err
-}
-
-// withJournal adds etcd's own last words to an error.
-func (r *run) withJournal(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
+	if _, err := jig.Run(ctx, r.on.Conn, jig.Cmd{Argv: []string{"rm", "-f", "--", firstFile}}); err != nil {
+		return fmt.Errorf("end the first start of etcd on %s: %w", r.on.Node, err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	words, e := jig.Run(ctx, r.on.Conn, jig.Cmd{Reads: true, Argv: []string{"journalctl", "--no-pager", "-q", "-o", "cat", "-n", "5", "-u", unit}})
-	if e != nil || strings.TrimSpace(words) == "" {
-		return err
-	}
-	return fmt.Errorf("%w\netcd's last words:\n%s", err, strings.TrimSpace(words))
+	return nil
 }
 
 func (r *run) wall() crowbar.Data {

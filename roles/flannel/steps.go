@@ -2,6 +2,7 @@ package flannel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ func (r *run) agree(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("flannel's network config: %w", err)
+		return fmt.Errorf("flannel on %s: its network config is in etcd, and %w: see `kubeclamp why` of the etcd node-roles", r.on.Node, err)
 	}
 	defer to.Close()
 	ctx, cancel := context.WithTimeout(ctx, etcdclient.Answer)
@@ -97,7 +98,7 @@ func (r *run) networkConfig(ctx context.Context, to *clientv3.Client) (string, e
 	if kvs := a.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
 		return string(kvs[0].Value), nil
 	}
-	return "", crowbar.Errorf(crowbar.Conflict, "it was deleted just now: run again")
+	return "", crowbar.Errorf(crowbar.Conflict, "it was deleted just now: retry this role")
 }
 
 // make does what was planned; a dry run ends here, and says what the script would do.
@@ -132,7 +133,7 @@ func (r *run) obtain(ctx context.Context) error {
 		}
 		r.handedDown()
 	}
-	return role.Await(ctx, "a subnet of "+r.c.Pods+" for node "+r.on.Node, 2*time.Minute, func(ctx context.Context) (bool, error) {
+	err := role.Await(ctx, "a subnet of "+r.c.Pods+" for node "+r.on.Node, 2*time.Minute, func(ctx context.Context) (bool, error) {
 		p := probe()
 		out, err := jig.Run(ctx, r.on.Conn, jig.Look(p.Script, p.Args...))
 		if err != nil {
@@ -141,17 +142,18 @@ func (r *run) obtain(ctx context.Context) error {
 		r.lease = readLease(out)
 		return r.lease.holds(r.c), r.lacks()
 	})
+	return linux.Explain(ctx, r.on.Conn, err, unit)
 }
 
 // lacks says why the lease does not hold.
 func (r *run) lacks() error {
 	switch {
 	case r.lease.Subnet == "":
-		return fmt.Errorf("flannel has no lease yet: see journalctl -u %s", unit)
+		return errors.New("flannel has no lease yet")
 	case r.lease.Network != r.c.Pods:
-		return fmt.Errorf("the lease is of %s", r.lease.Network)
+		return fmt.Errorf("the lease is of %s, and kubernetes-pod-cidr is %s", r.lease.Network, r.c.Pods)
 	}
-	return fmt.Errorf("not handed down yet to %s", strings.Join(r.lease.Stale, ", "))
+	return fmt.Errorf("not handed down yet to %s: run `%s apply` on the node to see why", strings.Join(r.lease.Stale, ", "), script)
 }
 
 func (r *run) wall() crowbar.Data {

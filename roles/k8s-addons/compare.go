@@ -52,7 +52,7 @@ func ask(ctx context.Context, on role.Target, c config) (facts, error) {
 		return facts{}, err
 	}
 	if exit.Code != 0 {
-		return facts{}, crowbar.Errorf(crowbar.Unavailable, "compare cluster DNS with the cluster by kubectl: %s", strings.TrimSpace(string(exit.Stderr)))
+		return facts{}, crowbar.Errorf(crowbar.Unavailable, "compare cluster DNS with the cluster by kubectl on %s: %s", on.Node, strings.TrimSpace(string(exit.Stderr)))
 	}
 	return readFacts(string(exit.Stdout))
 }

@@ -140,7 +140,7 @@ func etcdServers(peers []role.Peer, port int) []string {
 
 // publicHalf is the PEM of a private key's public key: what a verifier of tokens needs.
 func publicHalf(private string) (string, error) {
-	wrong := crowbar.Errorf(crowbar.Invalid, "k8s-master: attrib k8s-master-service-account-key is not a PEM private key (ECDSA)")
+	wrong := crowbar.Errorf(crowbar.Invalid, "k8s-master: attrib k8s-master-service-account-key is not a PEM private key (ECDSA): unset it, and the host makes one")
 	block, _ := pem.Decode([]byte(private))
 	if block == nil {
 		return "", wrong

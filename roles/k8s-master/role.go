@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/kubeclamp/kubeclamp/pkg/role"
-	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
 
@@ -46,7 +45,7 @@ func (master) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	default:
 		more, err := change(ctx, on, s, todo, serves(have))
 		if err != nil {
-			return role.Result{}, kube.Explain(ctx, on.Conn, err, apiserver, manager, scheduler)
+			return role.Result{}, linux.Explain(ctx, on.Conn, err, apiserver, manager, scheduler)
 		}
 		r.Changes = append(r.Changes, more...)
 	}

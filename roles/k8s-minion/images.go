@@ -48,7 +48,7 @@ func provide(ctx context.Context, on role.Target, have map[string]string) ([]rol
 		on.Logf("import image %s", i.Name)
 		if len(out) == 1 {
 			if _, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"mkdir", "-p", imageDir}}); err != nil {
-				return out, err
+				return out, fmt.Errorf("folder for images on node %s: %w", on.Node, err)
 			}
 		}
 		if err := on.Artifacts.Put(ctx, i.Artifact, i.tar(), 0o600); err != nil {

@@ -39,7 +39,7 @@ func (minion) Remove(ctx context.Context, on role.Target) error {
 		}
 	}
 	if _, err := jig.Run(ctx, on.Conn, jig.Script(clean, names())); err != nil {
-		return fmt.Errorf("clean node %s: %w", on.Node, err)
+		return fmt.Errorf("clean node %s of pods, mounts and rules: %w", on.Node, err)
 	}
 	if cluster {
 		if err := api.Do(ctx, http.MethodDelete, nodePath(on.Node), nil, nil); err != nil && kube.Code(err) != http.StatusNotFound {

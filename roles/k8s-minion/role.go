@@ -6,7 +6,6 @@ import (
 	"context"
 
 	"github.com/kubeclamp/kubeclamp/pkg/role"
-	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
 
@@ -44,12 +43,12 @@ func (minion) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	}
 	if !todo.Empty() {
 		if err := linux.Make(ctx, on, todo); err != nil {
-			return role.Result{}, kube.Explain(ctx, on.Conn, err, balancer, kubelet, proxy)
+			return role.Result{}, linux.Explain(ctx, on.Conn, err, balancer, kubelet, proxy)
 		}
 	}
 	n, err := awaitReady(ctx, on, s, !todo.Empty())
 	if err != nil {
-		return role.Result{}, kube.Explain(ctx, on.Conn, err, balancer, kubelet, proxy)
+		return role.Result{}, linux.Explain(ctx, on.Conn, err, balancer, kubelet, proxy)
 	}
 	if n.leaves() {
 		changes = append(changes, role.Change{What: "node", Name: on.Node, Do: "uncordon"})

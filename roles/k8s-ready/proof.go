@@ -84,7 +84,7 @@ func (r *run) overlay(ctx context.Context) error {
 		to := r.pods[(i+1)%len(r.pods)]
 		what := fmt.Sprintf("pod %s on %s to reach pod %s on %s", p.IP, p.Node, to.IP, to.Node)
 		if err := r.ask(ctx, p, what, is(to.Name), "get", url(to.IP+":8080")); err != nil {
-			return err
+			return fmt.Errorf("%w\nDo packets of the overlay (%s) pass from %s to %s? See README.md of roles/flannel for its ports", err, r.c.Backend, p.Node, to.Node)
 		}
 		d := p.data()
 		d["reaches"] = to.data()
@@ -117,7 +117,7 @@ func (c counts) convince(device string, after counts) error {
 	case c.Device != device:
 		return crowbar.Errorf(crowbar.Conflict, "pods reach each other, but not through the overlay: the way is %s, and flannel's device is %s: look for foreign routes to the pods' network", c.Route, device)
 	case after.Sent <= c.Sent:
-		return crowbar.Errorf(crowbar.Conflict, "pods reach each other, but %s sent no packet meanwhile (%d before and after): the way is %s", device, after.Sent, c.Route)
+		return crowbar.Errorf(crowbar.Conflict, "pods reach each other, but %s sent no packet meanwhile (%d before and after): the way is %s: look for foreign routes to the pods' network", device, after.Sent, c.Route)
 	}
 	return nil
 }

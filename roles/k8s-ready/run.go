@@ -45,7 +45,7 @@ func (r *run) read(ctx context.Context) error {
 			return false, err
 		}
 		if bad := r.facts.lacking(r.c.Workers); len(bad) > 0 || len(r.facts.Ready) == 0 {
-			return r.on.DryRun, fmt.Errorf("nodes that are Ready: %s; not Ready: %s", some(r.facts.Ready), some(bad))
+			return r.on.DryRun, fmt.Errorf("nodes that are Ready: %s; not Ready: %s: see `kubeclamp why` of their k8s-minion, or `kubectl describe node`", some(r.facts.Ready), some(bad))
 		}
 		return true, nil
 	})

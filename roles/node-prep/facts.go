@@ -95,7 +95,7 @@ func parse(raw linux.Facts) (facts, error) {
 		return f, err
 	}
 	if raw.ProbeCode["addresses"] != 0 {
-		return f, crowbar.Errorf(crowbar.Invalid, "the command ip ended with %d: install iproute2", raw.ProbeCode["addresses"])
+		return f, crowbar.Errorf(crowbar.Invalid, "`ip -o address show` ended with %d: install iproute2 on the node", raw.ProbeCode["addresses"])
 	}
 	for _, l := range lines(raw.Probe["addresses"]) {
 		if w := strings.Fields(l); len(w) >= 4 && (w[2] == "inet" || w[2] == "inet6") {
@@ -103,7 +103,7 @@ func parse(raw linux.Facts) (facts, error) {
 			if err != nil { // point to point: the address stands alone
 				a, err := netip.ParseAddr(w[3])
 				if err != nil {
-					return f, fmt.Errorf("ip says %q: %w", l, err)
+					return f, fmt.Errorf("an address of the node cannot be read: `ip -o address show` says %q: %w", l, err)
 				}
 				p = netip.PrefixFrom(a, a.BitLen())
 			}
@@ -131,11 +131,11 @@ func free(said string) (float64, error) {
 	}
 	w := strings.Fields(said)
 	if len(w) < 4 {
-		return 0, fmt.Errorf("df /var says %q", said)
+		return 0, fmt.Errorf("the free space below /var cannot be told: df says %q", said)
 	}
 	kib, err := strconv.ParseFloat(w[3], 64)
 	if err != nil {
-		return 0, fmt.Errorf("df /var says %q: %w", said, err)
+		return 0, fmt.Errorf("the free space below /var cannot be told: df says %q: %w", said, err)
 	}
 	return kib / (1 << 20), nil
 }

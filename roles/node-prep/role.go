@@ -66,7 +66,7 @@ if [ -n "$2" ]; then hostname "$2" || hostnamectl set-hostname "$2" || exit 1; f
 if [ -n "$1" ]; then swapoff -a || exit 1; fi
 `, swap, v.hostname))
 	if err != nil {
-		return fmt.Errorf("swap and host name of node %s: %w", on.Node, err)
+		return fmt.Errorf("turn off swap and set the host name of node %s: %w: do it by hand, or set node-prep-hostname to false if the name may not be set", on.Node, err)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func answers(ctx context.Context, on role.Target, c config) error {
 		return err == nil, err
 	})
 	if err != nil {
-		return fmt.Errorf("node %s: %w", on.Node, err)
+		return fmt.Errorf("node %s: %w: see %s/cache.log there", on.Node, err, logDir)
 	}
 	return nil
 }

@@ -93,6 +93,8 @@ func (server) Remove(ctx context.Context, on role.Target) error {
 	if err := linux.Remove(ctx, on, w); err != nil {
 		return err
 	}
-	_, err = jig.Run(ctx, on.Conn, jig.Script(`rm -rf -- "$@"`, cacheDir, logDir))
-	return err
+	if _, err := jig.Run(ctx, on.Conn, jig.Script(`rm -rf -- "$@"`, cacheDir, logDir)); err != nil {
+		return fmt.Errorf("delete squid's cache and logs on node %s: %w", on.Node, err)
+	}
+	return nil
 }

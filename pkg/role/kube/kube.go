@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
 )
 
@@ -48,7 +49,7 @@ type Client struct {
 func New(on Dialer, leaf Leaf, serverName string, servers ...string) (*Client, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(leaf.CA)) {
-		return nil, errors.New("client of the Kubernetes API: the authority's certificate is not PEM")
+		return nil, crowbar.Errorf(crowbar.Invalid, "client of the Kubernetes API: the authority's certificate (attrib kubernetes-ca) is not PEM: cluster-pki says what is wrong with it")
 	}
 	conf := &tls.Config{RootCAs: roots, ServerName: serverName, MinVersion: tls.VersionTLS12}
 	if leaf.Cert != "" {
@@ -116,7 +117,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body, into any) er
 		missed = append(missed, err)
 	}
 	if len(missed) == 0 {
-		return fmt.Errorf("%s %s: no API server is known", method, path)
+		return crowbar.Errorf(crowbar.Unavailable, "%s %s: no API server is known: bind k8s-master to a node, or retry its node-roles that failed", method, path)
 	}
 	return errors.Join(missed...)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/jig"
 )
@@ -15,6 +16,9 @@ var pressures = map[string]string{
 	"node.kubernetes.io/memory-pressure": "its memory is nearly used up",
 	"node.kubernetes.io/pid-pressure":    "its process numbers are nearly used up",
 }
+
+// lastQuestion is how long a node may take to answer what goes into an error.
+const lastQuestion = 10 * time.Second
 
 // NoPods adds to an error which nodes take no pods and why, as far as the API server can be asked: the scheduler and a
 // pod's own state only say how many they are. It works for a context that has ended, too.

@@ -53,11 +53,11 @@ func Open(on jig.Conn, leaf Leaf, endpoints ...string) (*clientv3.Client, error)
 func (l Leaf) TLS() (*tls.Config, error) {
 	pair, err := tls.X509KeyPair([]byte(l.Cert), []byte(l.Key))
 	if err != nil {
-		return nil, crowbar.Errorf(crowbar.Invalid, "client certificate for etcd: %w", err)
+		return nil, crowbar.Errorf(crowbar.Invalid, "client certificate for etcd: %w: the host makes it, so nobody should set its attrib", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(l.CA)) {
-		return nil, crowbar.Errorf(crowbar.Invalid, "authority of etcd: no certificate in PEM")
+		return nil, crowbar.Errorf(crowbar.Invalid, "authority of etcd (attrib etcd-ca): no certificate in PEM: cluster-pki says what is wrong with it")
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, RootCAs: pool}, nil
 }
@@ -91,7 +91,7 @@ func First(ctx context.Context, on jig.Conn, leaf Leaf, endpoints ...string) (*c
 		said = append(said, fmt.Errorf("%s: %w", e, err))
 	}
 	if len(said) == 0 {
-		return nil, crowbar.Errorf(crowbar.Unavailable, "no other member of etcd is known")
+		return nil, crowbar.Errorf(crowbar.Unavailable, "no other member of etcd is known: bind etcd to more nodes, or retry its node-roles that failed")
 	}
 	return nil, crowbar.Errorf(crowbar.Unavailable, "no member of etcd answers: %w", errors.Join(said...))
 }
