@@ -25,6 +25,7 @@ func (a *Annealer) begun(ctx context.Context, w *crowbar.Work) (context.Context,
 	a.mu.Lock()
 	a.runs[id] = underway{w.Attempt, stop}
 	a.mu.Unlock()
+	// gofail: var underWay struct{}
 	a.heed(a.Engine.View().NodeRole(id)) // it may have been cancelled before there was the note
 	return run, func() {
 		a.mu.Lock()
@@ -43,6 +44,7 @@ func (a *Annealer) heed(nr *crowbar.NodeRole) {
 	u, mine := a.runs[nr.ID]
 	a.mu.Unlock()
 	if mine && u.attempt == nr.Attempt {
+		// gofail: var beforeStop struct{}
 		u.stop(fmt.Errorf("%w by %s", errCancelled, nr.Cancel))
 	}
 }
@@ -115,7 +117,9 @@ func (a *Annealer) again(ctx context.Context, later map[crowbar.ID]bool) time.Du
 		if wait <= 0 {
 			wait = recheck
 			if a.Mine == nil || a.Mine(nr.Node) {
+				// gofail: var beforeAgain struct{}
 				if err := a.Engine.Again(ctx, id, nr.Attempt); err == nil {
+					// gofail: var triedAgain struct{}
 					continue // the state says so, and then it is forgotten here
 				} else if crowbar.KindOf(err) != crowbar.Conflict && ctx.Err() == nil {
 					a.Log.Warn("try again", "error", err)

@@ -47,6 +47,7 @@ func (e *Engine) RotateKeys(given bool) (crowbar.SealStatus, error) {
 	if err := change(); err != nil {
 		return crowbar.SealStatus{}, fmt.Errorf("rotate secrets: %w", err)
 	}
+	// gofail: var keyChanged struct{}
 	e.mu.Lock()
 	e.resealing = true
 	select {
@@ -63,6 +64,7 @@ func (e *Engine) ForgetKey(id string) (crowbar.SealStatus, error) {
 	if n := SealedBy(e.View(), e.Ring.KeyID)[id]; n > 0 {
 		return crowbar.SealStatus{}, crowbar.Errorf(crowbar.Conflict, "forget key %s: it seals %d values: rotate first, and wait until it seals none", id, n)
 	}
+	// gofail: var beforeForget struct{}
 	if err := e.Ring.Forget(id); err != nil {
 		return crowbar.SealStatus{}, err
 	}
@@ -102,6 +104,7 @@ func (e *Engine) resealAll(ctx context.Context) error {
 			if err := e.change(ctx, func(d *draft) error { e.resealBatch(d, batch, bad); return nil }); err != nil {
 				return fmt.Errorf("seal anew: %w", err)
 			}
+			// gofail: var sealedAnew struct{}
 		}
 	}
 	return ctx.Err()

@@ -22,6 +22,7 @@ jigs:
 attribs:
   - { name: rec-dir, map: rec/dir, default: %[1]q, schema: { type: str } }
   - { name: rec-zone, map: rec/zone, default: none, schema: { type: str } }
+  - { name: rec-password, map: rec/password, secret: true, schema: { type: str } }
 roles:
   - name: rec-config
     jig: noop
@@ -50,10 +51,15 @@ roles:
     attribs:
       - { name: rec-secret, map: rec/secret, generate: random-32, secret: true }
       - { name: rec-leaf, map: rec/leaf, secret: true, leaf: { authority: rec, common_name: "{{node}}", dns: ["{{node}}"], usages: [server] } }
+  - name: rec-flaky
+    jig: local
+    requires: [rec-base]
+    wants-attribs: [rec-dir, rec-password]
+    retry: { times: 5, backoff: 1s }
 `
 
 // recorded is the roles of barclampText.
-var recorded = []string{"rec-config", "rec-pki", "rec-base", "rec-member", "rec-app"}
+var recorded = []string{"rec-config", "rec-pki", "rec-base", "rec-member", "rec-app", flaky}
 
 // recorder is every role: it writes down when it begins and ends on a node, and what it was given.
 type recorder struct {
@@ -101,6 +107,9 @@ func seenBy(on role.Target) seen {
 // Apply puts one file on the node, between a line that it began and a line that it ended.
 func (r recorder) Apply(ctx context.Context, on role.Target) (res role.Result, err error) {
 	dir, ok := on.Attribs["rec-dir"].(string)
+	if r.name == flaky {
+		return res, r.fail(ctx, on, dir)
+	}
 	if !ok { // a service role
 		_, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"true"}})
 		return res, err
@@ -131,7 +140,7 @@ func (r recorder) Apply(ctx context.Context, on role.Target) (res role.Result, e
 // Remove takes the file away.
 func (r recorder) Remove(ctx context.Context, on role.Target) error {
 	dir, ok := on.Attribs["rec-dir"].(string)
-	if !ok {
+	if !ok || r.name == flaky {
 		return nil
 	}
 	file := fmt.Sprintf("%s/nodes/%s/%s", dir, on.Node, r.name)
@@ -141,6 +150,29 @@ func (r recorder) Remove(ctx context.Context, on role.Target) error {
 	_, err := jig.Run(ctx, on.Conn, r.mark("end", on, dir, "", file))
 	return err
 }
+
+// flaky is a role whose runs hang for a while and fail, then fail at once, then end well, in turn. It leaves nothing on the
+// node and no line in the record, whose runs begin and end.
+const flaky = "rec-flaky"
+
+func (r recorder) fail(ctx context.Context, on role.Target, dir string) error {
+	if password, _ := on.Attribs["rec-password"].(string); password != "" && password != flakyPassword {
+		return fmt.Errorf("it was given %q, which nobody set", password)
+	}
+	if _, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"true"}, Reads: true}); err != nil {
+		return err
+	}
+	_, err := jig.Run(ctx, on.Conn, jig.Script(`set -eu
+n=$(cat "$1/flaky" 2>/dev/null || echo 0)
+echo $(( (n + 1) % 3 )) >"$1/flaky"
+case $n in
+0) sleep 3; echo "it hung" >&2; exit 1 ;;
+1) echo "not today" >&2; exit 1 ;;
+esac`, dir))
+	return err
+}
+
+const flakyPassword = "flaky's password"
 
 // mark is a command that writes one line of the record: what, which daemon, which run, role and node.
 func (r recorder) mark(what string, on role.Target, dir, then, file string) jig.Cmd {

@@ -31,6 +31,8 @@ type world struct {
 	apps   map[string]told     // node -> rec-app is bound to it
 	values map[string][]string // color, or zone of a node -> what it may be
 	kept   map[string]string   // what was made once and must stay: role's attrib -> hash
+
+	trouble bool // runs fail, are cancelled and tried again; that takes some seconds in each life
 }
 
 // told is what is known of a thing from the answers.
@@ -187,6 +189,8 @@ func (w *world) wishes(d *daemon) []func() {
 		func() { w.delete(d, w.some()); w.set(d, crowbar.KindDeployment, deployment, "rec-color", "color") },
 		verb("commit"),
 		rest, verb("rerun"), rest,
+		func() { w.rotate(d) },
+		func() { w.suffer(d) },
 	}
 }
 
@@ -244,8 +248,13 @@ func (w *world) check() (ready time.Duration, err error) {
 	if err := d.client.Do(w.t.Context(), crowbar.KindDeployment, deployment, "commit", nil); err != nil {
 		return ready, err
 	}
-	if err := w.rest(d, time.Minute); err != nil {
+	limited, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	if err := errors.Join(w.nurse(limited, d, false), w.rest(d, time.Minute)); err != nil {
 		return ready, fmt.Errorf("it does not converge: %w", err)
+	}
+	if err := w.resealed(limited, d); err != nil {
+		return ready, err
 	}
 	return ready, errors.Join(w.answered(d), w.field(d), w.record())
 }
