@@ -27,7 +27,7 @@ func Commit(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.Change, error
 		d.put(&c)
 	}
 	changed := d.commitRoles(deployment)
-	for _, nr := range those(d.s, deployment, func(nr *crowbar.NodeRole) bool { return nr.State == crowbar.Proposed || nr.Proposed != nil }) {
+	for _, nr := range those(d.s, deployment, concerned) {
 		d.commit(nr)
 	}
 	d.pokeBelow(changed, deployment)
@@ -83,9 +83,17 @@ func differs(old, new crowbar.Data, a *crowbar.Attrib) bool {
 	return !same(x, y)
 }
 
+// concerned says that a commit may have something to do with a node-role.
+func concerned(nr *crowbar.NodeRole) bool {
+	return nr.State == crowbar.Proposed || nr.Proposed != nil || outdated(nr)
+}
+
+// outdated says that an import has changed what it was given.
+func outdated(nr *crowbar.NodeRole) bool { return nr.Stale && nr.State == crowbar.Active }
+
 func (d *draft) commit(nr *crowbar.NodeRole) {
 	poke := nr.State == crowbar.Proposed
-	if nr.Stale && nr.State == crowbar.Active {
+	if outdated(nr) {
 		poke = true
 		d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Stale = false })
 	}
