@@ -107,22 +107,26 @@ type asker struct {
 	http                  *http.Client
 }
 
-// ask gives what the API answers to an administrator, an operator and a viewer on every route that is read.
-func (p *process) ask(t *testing.T, since string) map[string]string {
+// ask gives what the API answers to an administrator, an operator with a token and a viewer who has signed in, on every route
+// that is read, and what proves the viewer's session.
+func (p *process) ask(t *testing.T, since, token string) (out map[string]string, session string) {
 	t.Helper()
-	out := map[string]string{}
-	for _, who := range []struct{ name, user, password string }{{"admin", "", ""}, {"operator", "otto", operPassword}, {"viewer", "vera", viewerPassword}} {
-		a := p.asker(t, who.name)
-		if who.user != "" {
+	out = map[string]string{}
+	for _, name := range []string{"admin", "operator", "viewer"} {
+		a := p.asker(t, name)
+		switch name {
+		case "operator":
+			a.token = token
+		case "viewer":
 			a.token = ""
-			a.signIn(t, who.user, who.password)
+			session = a.signIn(t, "vera", viewerPassword)
 		}
 		answered := a.everything(t, since, out)
-		if answered < map[string]int{"admin": 100, "operator": 80, "viewer": 80}[who.name] {
-			t.Errorf("%s was answered %d times only", who.name, answered)
+		if answered < map[string]int{"admin": 100, "operator": 80, "viewer": 80}[name] {
+			t.Errorf("%s was answered %d times only", name, answered)
 		}
 	}
-	return out
+	return out, session
 }
 
 func (p *process) asker(t *testing.T, name string) *asker {
@@ -139,17 +143,23 @@ func (p *process) asker(t *testing.T, name string) *asker {
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}}}}
 }
 
-func (a *asker) signIn(t *testing.T, user, password string) {
+// signIn begins a session, and gives what proves it.
+func (a *asker) signIn(t *testing.T, user, password string) string {
 	t.Helper()
 	resp, err := a.http.PostForm(a.endpoint+"/my/users/sign_in", url.Values{"user[username]": {user}, "user[password]": {password}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if u, _ := url.Parse(a.endpoint); len(a.http.Jar.Cookies(u)) == 0 {
-		b, _ := io.ReadAll(resp.Body)
-		t.Fatalf("%s cannot sign in: %s %s", user, resp.Status, b)
+	u, _ := url.Parse(a.endpoint)
+	for _, c := range a.http.Jar.Cookies(u) {
+		if i := strings.LastIndex(c.Value, "."); i >= 0 {
+			return c.Value[i+1:]
+		}
 	}
+	b, _ := io.ReadAll(resp.Body)
+	t.Fatalf("%s cannot sign in: %s %s", user, resp.Status, b)
+	return ""
 }
 
 // get is one answer, with its head.

@@ -126,27 +126,29 @@ func TestAPlantedSecretIsNowhere(t *testing.T) {
 	c := p.ready(t)
 	argv := p.watchArguments(t)
 	since := p.asker(t, "admin").nextEvent(t)
-	plantAccess(t, c)
+	token := plantAccess(t, c)
 	places := live(t, c, out)
 	rotateTwice(t, c)
-	maps.Copy(places, p.ask(t, since))
+	answers, cookie := p.ask(t, since, token)
+	maps.Copy(places, answers)
 	places["arguments and environments of processes"] = argv()
 	places["the daemon's log"] = p.said.String()
 	proveItBlabbed(t, places)
 	files(t, dir, places)
 	secrets := map[string]string{"set": plantedSecret, "given back": newSecret, "viewer's password": viewerPassword, "operator's password": operPassword,
-		"sink's password": sinkPassword, "sink's secret": sinkSigns, "hammer's": hammerSecret, "viewer's HA1": ha1("vera", crowbar.Realm, viewerPassword), "viewer's other HA1": ha1("vera", crowbar.RebarRealm, viewerPassword)}
+		"sink's password": sinkPassword, "sink's secret": sinkSigns, "hammer's": hammerSecret, "viewer's HA1": ha1("vera", crowbar.Realm, viewerPassword), "viewer's other HA1": ha1("vera", crowbar.RebarRealm, viewerPassword),
+		"operator's token": token, "viewer's session": cookie}
 	for i, made := range blabbedOut(t, out) {
 		secrets[fmt.Sprintf("made by the host %d", i)] = made
 	}
-	if len(secrets) < 12 {
+	if len(secrets) < 14 {
 		t.Errorf("only %d secrets are known", len(secrets))
 	}
 	lookFor(t, secrets, places)
 }
 
-// plantAccess makes users, and a sink of all events.
-func plantAccess(t *testing.T, c *client.Client) {
+// plantAccess makes users, a token, and a sink of all events.
+func plantAccess(t *testing.T, c *client.Client) (token string) {
 	t.Helper()
 	for kind, bodies := range map[crowbar.Kind][]map[string]any{
 		crowbar.KindUser:      {{"username": "vera", "right": "viewer", "password": viewerPassword, "digest": true}, {"username": "otto", "right": "operator", "password": operPassword}},
@@ -161,6 +163,13 @@ func plantAccess(t *testing.T, c *client.Client) {
 	if err := c.Create(t.Context(), crowbar.KindEventSelector, map[string]any{"event_sink": "http://127.0.0.1:9/hook", "selector": map[string]any{"event": "*"}}, nil); err != nil {
 		t.Fatal(err)
 	}
+	var made struct {
+		Text string `json:"token"`
+	}
+	if err := c.Create(t.Context(), crowbar.KindToken, map[string]any{"name": "for-otto", "username": "otto", "right": "operator"}, &made); err != nil || made.Text == "" {
+		t.Fatal(err, made)
+	}
+	return made.Text
 }
 
 // live sets the secret for a deployment, a node and a node-role, and lets the role run, fail, and run again.
