@@ -46,20 +46,13 @@ func deploymentState(s *crowbar.Snapshot, d *crowbar.Deployment) string {
 	if d.Stored == crowbar.DeploymentProposed {
 		return "proposed"
 	}
-	state := "active"
-	for nr := range s.NodeRoles() {
-		if nr.Deployment != d.ID {
-			continue
-		}
-		switch nr.State {
-		case crowbar.Error:
-			return "error"
-		case crowbar.Active:
-		default:
-			state = "committed"
-		}
+	switch n := s.States(d.ID); {
+	case n.Error > 0:
+		return "error"
+	case int(n.Active) < n.Total():
+		return "committed"
 	}
-	return state
+	return "active"
 }
 
 // find looks an object up as OpenCrowbar does: only digits is an id, everything else a name, or a uuid as Digital Rebar has it. A node is found by its short

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"io"
 	"net/http"
+	"slices"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
@@ -15,7 +17,11 @@ func (a *API) logged(r *http.Request, s *crowbar.Snapshot, nr *crowbar.NodeRole)
 	w := nodeRole(s, nr, m.states)
 	if w.RunLog == "" && nr.Attempt != 0 && a.Logs != nil {
 		var end tail
-		if err := a.Logs.Follow(r.Context(), nr.ID, 0, false, &end); err == nil { // a log that is gone by now is no reason to show nothing
+		err := a.Logs.Follow(r.Context(), nr.ID, nr.Attempt, false, &end)
+		if crowbar.KindOf(err) == crowbar.NotFound { // it has not begun to write yet: the one before
+			err = a.Logs.Follow(r.Context(), nr.ID, 0, false, &end)
+		}
+		if err == nil { // a log that is gone by now is no reason to show nothing
 			w.RunLog = string(end)
 		}
 	}
@@ -35,6 +41,23 @@ func (t *tail) Write(b []byte) (int, error) {
 		*t = append((*t)[:0], (*t)[over:]...)
 	}
 	return len(b), nil
+}
+
+// ReadFrom takes all of r, with no more room than it needs: most logs are a few lines.
+func (t *tail) ReadFrom(r io.Reader) (n int64, err error) {
+	for {
+		b := slices.Grow(*t, 2<<10)
+		m, err := r.Read(b[len(b):cap(b)])
+		*t = b
+		_, _ = t.Write(b[len(b) : len(b)+m]) // it stays where it is, or moves up
+		n += int64(m)
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
 }
 
 // keyOf is the key of the object that a request shows: of deployment_roles/ROLE?deployment=NAME it is NAME/ROLE,

@@ -119,20 +119,12 @@ func (a *API) statusDeployment(r *http.Request) (form, any, error) {
 
 // heartbeat counts all node-roles. elapsed is since the caller's marker was first seen.
 func (a *API) heartbeat(w http.ResponseWriter, r *http.Request) {
-	total, active, failed := 0, 0, 0
-	for nr := range a.Engine.View().NodeRoles() {
-		total++
-		switch nr.State {
-		case crowbar.Active:
-			active++
-		case crowbar.Error:
-			failed++
-		}
-	}
-	out := map[string]any{"active": active, "error": failed, "todo": total - active - failed,
+	s := a.Engine.View()
+	n := s.AllStates()
+	out := map[string]any{"active": n.Active, "error": n.Error, "todo": n.Total() - int(n.Active+n.Error),
 		"elapsed": int(a.markers.since(r.URL.Query().Get("marker"), time.Now()).Seconds())}
 	if a.tongue(r) == rebars {
-		out["nodes"] = a.Engine.View().Count(crowbar.KindNode)
+		out["nodes"] = s.Count(crowbar.KindNode)
 	}
 	plainJSON(w, http.StatusOK, out)
 }

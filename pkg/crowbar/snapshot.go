@@ -13,11 +13,12 @@ type Snapshot struct {
 	next    ID
 	objects [26]table[Object] // by place(kind); the tables are persistent
 
-	onNode   index // node -> its node-roles
-	ofRole   index // hash of (deployment, role) -> node-roles
-	children index // node-role -> node-roles that have it as parent
-	runs     index // node-role -> its runs
-	named    index // hash of (kind, name) -> objects
+	onNode   index         // node -> its node-roles
+	ofRole   index         // hash of (deployment, role) -> node-roles
+	children index         // node-role -> node-roles that have it as parent
+	runs     index         // node-role -> its runs
+	named    index         // hash of (kind, name) -> objects
+	states   table[States] // deployment -> its node-roles by state
 
 	by *owner // of what may be changed in place: of a fork alone
 }
@@ -103,6 +104,7 @@ func (s *Snapshot) put(o Object) {
 	old, had := t.get(uint64(id))
 	*t = t.set(s.by, uint64(id), o)
 	s.next = max(s.next, id+1)
+	s.count(old, o)
 	switch {
 	case !had:
 		s.index(o, add)
@@ -158,6 +160,7 @@ func (s *Snapshot) drop(k Kind, id ID) {
 	}
 	s.index(old, remove)
 	*t = t.del(s.by, uint64(id))
+	s.count(old, nil)
 }
 
 func (s *Snapshot) index(o Object, how listing) {

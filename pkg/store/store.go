@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -48,6 +49,8 @@ type Store struct {
 	done sync.WaitGroup
 	turn chan struct{} // held by the one commit that is on its way to etcd
 
+	newest atomic.Pointer[crowbar.Snapshot] // view, for readers: they do not wait while the next one is made
+
 	mu        sync.Mutex
 	view      *crowbar.Snapshot
 	journal   int64         // mod revision of an unfolded journal, 0 = none
@@ -74,6 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	// gofail: var afterLoad struct{}
 	s.view, s.journal, s.roll = l.view, l.journal, l.roll
+	s.newest.Store(s.view)
 	s.count()
 	run, stop := context.WithCancel(context.Background())
 	s.stop = stop
@@ -127,11 +131,7 @@ func (s *Store) Close() error {
 }
 
 // View is the newest state.
-func (s *Store) View() *crowbar.Snapshot {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.view
-}
+func (s *Store) View() *crowbar.Snapshot { return s.newest.Load() }
 
 // Watch gives the state now and again whenever it has moved or daemons have come or gone; a reader that is slow misses what lies between, never the
 // newest. The channel is closed when ctx or the store ends.
@@ -170,6 +170,7 @@ func (s *Store) move(rev crowbar.Rev, journal int64, lost bool, next func(*crowb
 	}
 	was := s.view
 	s.view, s.journal = next(was), journal
+	s.newest.Store(s.view)
 	for f := range s.followers {
 		f.push(crowbar.Moved{Was: was, Now: s.view, Lost: lost})
 	}
