@@ -37,6 +37,7 @@ func (p *parser) role(n *yaml.Node) {
 		},
 		"attribs":   func(v *yaml.Node) { p.each(v, "attribs", func(a *yaml.Node) { p.attrib(a, name) }) },
 		"exclusive": func(v *yaml.Node) { p.each(v, "exclusive", func(e *yaml.Node) { p.exclusive(e, &r) }) },
+		"unique":    func(v *yaml.Node) { p.each(v, "unique", func(u *yaml.Node) { p.unique(u, &r) }) },
 		"owns":      func(v *yaml.Node) { p.owns(v, &r) },
 		"timeout":   func(v *yaml.Node) { p.timeout(v, &r) },
 		"retry":     func(v *yaml.Node) { p.retry(v, &r) },
@@ -116,6 +117,16 @@ func (p *parser) exclusive(n *yaml.Node, r *crowbar.Role) {
 		return
 	}
 	r.Exclusive = append(r.Exclusive, e)
+}
+
+func (p *parser) unique(n *yaml.Node, r *crowbar.Role) {
+	var u crowbar.Unique
+	p.fields(n, "unique", keys{"name": p.name(&u.Name), "mend": p.text(&u.Mend)})
+	if u.Name == "" {
+		p.complain(n, "a unique value of role %q has no name: add 'name: NAME', of a value that the role gives back", r.Name)
+		return
+	}
+	r.Unique = append(r.Unique, u)
 }
 
 func (p *parser) owns(n *yaml.Node, r *crowbar.Role) {

@@ -37,6 +37,13 @@ type Exclusive struct {
 	Gate string `json:"gate,omitempty"`
 }
 
+// Unique is a value of a role's wall that no two node-roles of the role may have: a run that gives back one that another has
+// fails, and says what to do.
+type Unique struct {
+	Name string `json:"name"`
+	Mend string `json:"mend,omitempty"`
+}
+
 // Owns is what a role alone may use on a node; two owners on one node are refused when the second is bound.
 type Owns struct {
 	Ports []string `json:"ports,omitempty"` // "2379", or the name of the attrib that holds the number
@@ -69,6 +76,7 @@ type Role struct {
 	Wants       []string    `json:"wants_attribs"`      // attrib names that a run is given, besides the role's own attribs
 	Peers       []string    `json:"peers,omitzero"`     // roles whose node-roles a run sees, of those that graph.Peers says; nil = of all of them
 	Exclusive   []Exclusive `json:"exclusive,omitempty"`
+	Unique      []Unique    `json:"unique,omitempty"`
 	Owns        Owns        `json:"owns"`
 	Timeout     Duration    `json:"timeout"` // of one run; 0 means the engine's default
 	Retry       Retry       `json:"retry,omitzero"`
@@ -219,6 +227,9 @@ type NodeRole struct {
 	Sys       Data `json:"sysdata,omitempty"`
 	Wall      Data `json:"wall,omitempty"` // what the last good run gave back, flat: name -> value
 	Notes     Data `json:"notes,omitempty"`
+
+	// Claims is what its wall has that no other of its role may have: Role.Unique.
+	Claims []string `json:"claims,omitempty"`
 
 	Attempt  uint64    `json:"attempt"`            // grows with every Begin; the fence that refuses an older run
 	Owner    string    `json:"owner,omitempty"`    // the daemon instance that holds it in transition

@@ -123,7 +123,7 @@ func stays(old, new Object) bool {
 	switch n := new.(type) {
 	case *NodeRole:
 		o := old.(*NodeRole)
-		return o.Node == n.Node && o.Role == n.Role && o.Deployment == n.Deployment
+		return o.Node == n.Node && o.Role == n.Role && o.Deployment == n.Deployment && slices.Equal(o.Claims, n.Claims)
 	case *Run:
 		return old.(*Run).NodeRole == n.NodeRole
 	case *Node:
@@ -171,6 +171,9 @@ func (s *Snapshot) index(o Object, how listing) {
 	case *NodeRole:
 		s.onNode = how(s.onNode, s.by, uint64(o.Node), o.ID)
 		s.ofRole = how(s.ofRole, s.by, pair(o.Deployment, o.Role), o.ID)
+		for _, c := range o.Claims {
+			s.named = how(s.named, s.by, hash("claim", c), o.ID)
+		}
 		for _, p := range o.Parents {
 			s.children = how(s.children, s.by, uint64(p.ID), o.ID)
 		}
@@ -377,6 +380,17 @@ func (s *Snapshot) RunsOf(nodeRole ID) []*Run {
 		}
 	}
 	return out
+}
+
+// Claimant is a node-role of a role other than one that has a claim, or nil.
+func (s *Snapshot) Claimant(role ID, claim string, but ID) *NodeRole {
+	ids, _ := s.named.get(hash("claim", claim))
+	for id := range ids.all() {
+		if nr := s.NodeRole(id); nr != nil && id != but && nr.Role == role && slices.Contains(nr.Claims, claim) {
+			return nr
+		}
+	}
+	return nil
 }
 
 // NodesLike is the nodes that have a short name or an address (each "" = none), for who looks for clashes.

@@ -58,6 +58,7 @@ type Work struct {
 	First       bool
 	Again       bool
 	Remove      bool // take the role off the node instead of applying it
+	Last        bool // with Remove: no other node-role of its role is settled
 	Force       bool // do everything, also where nothing has changed since the last run
 }
 

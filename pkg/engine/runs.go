@@ -90,7 +90,7 @@ func (e *Engine) work(d *draft, id crowbar.ID) (*crowbar.Work, error) {
 	if dr := d.s.DeploymentRoleOf(nr.Deployment, nr.Role); dr != nil {
 		w.First = dr.First == id
 	}
-	w.Run = nr.Run
+	w.Run, w.Last = nr.Run, nr.Removing && graph.Last(d.s, nr)
 	return w, nil
 }
 

@@ -46,6 +46,18 @@ func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 	return out
 }
 
+// Last says that no other node-role of its role is settled in its deployment and those above.
+func Last(s *crowbar.Snapshot, nr *crowbar.NodeRole) bool {
+	for _, dep := range chain(s, nr.Deployment) {
+		for p := range s.EachOf(dep.ID, nr.Role) {
+			if p.ID != nr.ID && p.Settled() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // elsewhere is the parents of a node-role, and what is on its node, that are of other deployments than its own and those above:
 // a node that was moved has roles of the one where it was before. By role, each by id.
 func elsewhere(s *crowbar.Snapshot, nr *crowbar.NodeRole, up []*crowbar.Deployment) map[crowbar.ID][]*crowbar.NodeRole {

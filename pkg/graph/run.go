@@ -94,6 +94,9 @@ func (d *draft) finish(id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
 	if nr.State != crowbar.Transition || nr.Attempt != attempt {
 		return crowbar.Errorf(crowbar.Conflict, "finish %s: attempt %d is stale: it is %s at attempt %d", place(d.s, nr), attempt, nr.State, nr.Attempt)
 	}
+	if run := d.s.Run(nr.Run); o.Failure == "" && !o.Lost && (run == nil || !run.Remove) {
+		o.Failure = d.contested(nr, o.Wall)
+	}
 	removed := d.closeRun(nr, o)
 	switch {
 	case nr.Cancel != "" && !(removed && o.Failure == "" && !o.Lost):
@@ -113,6 +116,7 @@ func (d *draft) finish(id crowbar.ID, attempt uint64, o crowbar.Outcome) error {
 		d.vanish(nr)
 	default:
 		d.applied(nr, o)
+		d.claim(id)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func targetOut(t role.Target, hands uint32) (*rolev1.Target, error) {
 		return nil, crowbar.Errorf(crowbar.Invalid, "attribs of node %s: %w", t.Node, err)
 	}
 	out := &rolev1.Target{Node: t.Node, Address: t.Address, Deployment: t.Deployment, Arch: t.Arch, AttribsJson: attribs,
-		First: t.First, Again: t.Again, DryRun: t.DryRun, Hands: hands}
+		First: t.First, Again: t.Again, Last: t.Last, DryRun: t.DryRun, Hands: hands}
 	for _, p := range t.Peers {
 		wall, err := dataOut(p.Wall)
 		if err != nil {
@@ -55,7 +55,7 @@ func targetIn(t *rolev1.Target) (role.Target, error) {
 		return role.Target{}, err
 	}
 	out := role.Target{Node: t.GetNode(), Address: t.GetAddress(), Deployment: t.GetDeployment(), Arch: t.GetArch(), Attribs: attribs,
-		First: t.GetFirst(), Again: t.GetAgain(), DryRun: t.GetDryRun()}
+		First: t.GetFirst(), Again: t.GetAgain(), Last: t.GetLast(), DryRun: t.GetDryRun()}
 	for _, p := range t.GetPeers() {
 		wall, err := dataIn(p.GetWallJson())
 		if err != nil {

@@ -98,7 +98,7 @@ func pid(t *testing.T, h *Host, name string) int {
 func TestTargetCrossesWhole(t *testing.T) {
 	r := get(t, host(t), "mirror")
 	var logged []string
-	on := role.Target{Node: "n1", Address: "10.0.0.1", Deployment: "k8s", Arch: "arm64", First: true, Again: true, DryRun: true, Conn: &fake{},
+	on := role.Target{Node: "n1", Address: "10.0.0.1", Deployment: "k8s", Arch: "arm64", First: true, Again: true, Last: true, DryRun: true, Conn: &fake{},
 		Attribs: crowbar.Data{"a": "x", "n": 1.5, "l": []any{"y", nil, true}, "m": map[string]any{"k": "\u2603"}},
 		Peers:   []role.Peer{{Role: "etcd", Node: "n2", Address: "10.0.0.2", State: crowbar.Error, Settled: true, First: true, Alive: true, Wall: crowbar.Data{"w": "v"}}},
 		Log:     func(f string, a ...any) { logged = append(logged, fmt.Sprintf(f, a...)) }}

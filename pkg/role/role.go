@@ -53,6 +53,7 @@ type Target struct {
 	Peers      []Peer                        // what it sees of others: see graph.Peers, and peers in barclamp.yaml
 	First      bool                          // this node-role is the founder of its role in the deployment
 	Again      bool                          // it has been applied here before
+	Last       bool                          // in Remove: no other node-role of its role serves, what they shared goes with it
 	Conn       jig.Conn                      // the only way to touch the node
 	Artifacts  Artifacts                     // the host's catalogue of binaries and images
 	DryRun     bool                          // answer with the changes, make none; what does not say that it reads is refused

@@ -124,7 +124,6 @@ func TestRemove(t *testing.T) {
 	w := newWorld(t, roletest.NewNode())
 	on := w.target(nil)
 	roletest.Apply(t, New(), on)
-	on.Peers = append(on.Peers, role.Peer{Role: "flannel", Node: "n2", Settled: true})
 	if err := New().(role.Remover).Remove(context.Background(), on); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +131,7 @@ func TestRemove(t *testing.T) {
 		t.Errorf("the lease should be gone and the config stay for n2; etcd has %v", w.keys)
 	}
 	roletest.Apply(t, New(), on)
-	on.Peers = on.Peers[:2]
+	on.Last = true
 	if err := New().(role.Remover).Remove(context.Background(), on); err != nil || len(w.keys) != 0 {
 		t.Errorf("the last node should take the config with it; etcd has %v, %v", w.keys, err)
 	}

@@ -38,22 +38,13 @@ func (r *run) release(ctx context.Context) error {
 			return fmt.Errorf("give the lease %s back: %w", key, err)
 		}
 	}
-	if !r.last() {
+	if !r.on.Last {
 		return nil
 	}
 	if _, err := to.Delete(ctx, r.c.Prefix+"/", clientv3.WithPrefix()); err != nil {
 		return fmt.Errorf("delete flannel's network config: %w", err)
 	}
 	return nil
-}
-
-func (r *run) last() bool {
-	for _, p := range r.on.PeersOf("flannel") {
-		if p.Node != r.on.Node && p.Settled {
-			return false
-		}
-	}
-	return true
 }
 
 // cleanText deletes what flannel made in the kernel, and files. $1 the pods' network, $2 Docker's options, then other files.

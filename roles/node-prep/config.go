@@ -92,7 +92,6 @@ func judge(c config, on role.Target, have facts) verdict {
 	v.clock(c, have)
 	v.name(c, on, have)
 	v.addressOf(c, on, have)
-	v.peers(on, have)
 	if !on.Again {
 		for _, p := range c.FreePorts {
 			if who, busy := have.listeners[p]; busy {
@@ -191,23 +190,5 @@ func (v *verdict) addressOf(c config, on role.Target, have facts) {
 		v.network = n.Masked().String()
 	} else {
 		v.problem("its address %s is outside node-network %s: set one or the other", addr, n)
-	}
-}
-
-// peers looks for names, addresses and machine ids that two nodes have.
-func (v *verdict) peers(on role.Target, have facts) {
-	for _, p := range on.PeersOf("node-prep") {
-		if p.Node == on.Node && p.Address != on.Address {
-			v.problem("the nodes at %s and %s are both called %s: rename one", on.Address, p.Address, on.Node)
-		}
-		if p.Node == on.Node {
-			continue
-		}
-		if p.Address == on.Address {
-			v.problem("node %s has the same address %s: set one of them", p.Node, p.Address)
-		}
-		if id, _ := p.Wall["node-prep-machine-id"].(string); id != "" && id == have.machineID {
-			v.problem("node %s has the same /etc/machine-id, so one is a copy of the other: run `rm /etc/machine-id; systemd-machine-id-setup` on one, and reboot it", p.Node)
-		}
 	}
 }

@@ -77,9 +77,6 @@ func TestMends(t *testing.T) {
 }
 
 func TestProblems(t *testing.T) {
-	peer := func(p role.Peer) func(*roletest.Node, *role.Target) {
-		return func(_ *roletest.Node, on *role.Target) { p.Role = "node-prep"; on.Peers = []role.Peer{p} }
-	}
 	for name, c := range map[string]struct {
 		set  func(n *roletest.Node, on *role.Target)
 		says string
@@ -89,9 +86,6 @@ func TestProblems(t *testing.T) {
 		"network":           {func(_ *roletest.Node, on *role.Target) { on.Attribs["node-network"] = "10.0.0.0/8" }, "outside node-network"},
 		"capitals":          {func(_ *roletest.Node, on *role.Target) { on.Node = "N1" }, "capital letters"},
 		"no systemd":        {func(n *roletest.Node, _ *role.Target) { n.NoSystemd = true }, "systemd is not PID 1"},
-		"same name":         {peer(role.Peer{Node: "n1", Address: "198.18.0.12"}), "both called n1"},
-		"same address":      {peer(role.Peer{Node: "n2", Address: "198.18.0.11"}), "same address"},
-		"copied machine":    {peer(role.Peer{Node: "n2", Address: "198.18.0.12", Wall: crowbar.Data{"node-prep-machine-id": "aaaa"}}), "same /etc/machine-id"},
 		"read-only setting": {func(n *roletest.Node, _ *role.Target) { n.ReadOnly["net.ipv4.ip_forward"] = true }, "net.ipv4.ip_forward is 0"},
 		"port": {func(n *roletest.Node, on *role.Target) {
 			on.Attribs["node-prep-free-ports"] = []any{2379}

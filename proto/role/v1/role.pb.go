@@ -203,6 +203,7 @@ type Target struct {
 	Again         bool                   `protobuf:"varint,8,opt,name=again,proto3" json:"again,omitempty"`
 	DryRun        bool                   `protobuf:"varint,9,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	Hands         uint32                 `protobuf:"varint,10,opt,name=hands,proto3" json:"hands,omitempty"` // id of the brokered connection
+	Last          bool                   `protobuf:"varint,11,opt,name=last,proto3" json:"last,omitempty"`   // no other node-role of its role serves
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,6 +306,13 @@ func (x *Target) GetHands() uint32 {
 		return x.Hands
 	}
 	return 0
+}
+
+func (x *Target) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
 }
 
 type Peer struct {
@@ -2093,7 +2101,7 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
 	"\x05wants\x18\x03 \x03(\tR\x05wants\x12\x16\n" +
 	"\x06checks\x18\x04 \x01(\bR\x06checks\x12\x18\n" +
-	"\aremoves\x18\x05 \x01(\bR\aremoves\"\x97\x02\n" +
+	"\aremoves\x18\x05 \x01(\bR\aremoves\"\xab\x02\n" +
 	"\x06Target\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1e\n" +
@@ -2107,7 +2115,8 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\x05again\x18\b \x01(\bR\x05again\x12\x17\n" +
 	"\adry_run\x18\t \x01(\bR\x06dryRun\x12\x14\n" +
 	"\x05hands\x18\n" +
-	" \x01(\rR\x05hands\"\xc1\x01\n" +
+	" \x01(\rR\x05hands\x12\x12\n" +
+	"\x04last\x18\v \x01(\bR\x04last\"\xc1\x01\n" +
 	"\x04Peer\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
