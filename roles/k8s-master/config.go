@@ -40,7 +40,7 @@ type settings struct {
 	Admin          kube.Leaf `json:"k8s-master-admin-leaf"`
 
 	Address     string   // the node's own
-	EtcdServers []string // URLs, sorted
+	EtcdServers []string // URLs
 	AccountPub  string   // PEM of the public half of AccountKey
 }
 
@@ -65,11 +65,8 @@ func configure(on role.Target) (settings, error) {
 		return s, err
 	}
 	members := on.PeersOf("etcd")
-	if s.EtcdServers = etcdServers(members, s.EtcdPort); len(s.EtcdServers) == 0 && on.DryRun {
-		for i := range members { // a plan of what comes after they have joined
-			members[i].Settled = true
-		}
-		s.EtcdServers = etcdServers(members, s.EtcdPort)
+	if s.EtcdServers = etcdServers(members, on.Node, s.EtcdPort); on.DryRun {
+		s.EtcdServers = planned(s.EtcdServers, members, on.Node, s.EtcdPort)
 	}
 	if len(s.EtcdServers) == 0 {
 		return s, crowbar.Errorf(crowbar.Unavailable, "k8s-master on %s: no member of etcd serves; look at the etcd node-roles of deployment %s", on.Node, on.Deployment)
@@ -125,17 +122,38 @@ func (s settings) checkLeaves(bad func(attrib, value, want string) error) error 
 	return nil
 }
 
-// etcdServers is the members that serve, in an order that does not change with the order of the peers. A member that has
-// not joined yet, or leaves, is not in it.
-func etcdServers(peers []role.Peer, port int) []string {
-	var out []string
+// etcdServers is the node's own member of etcd where it has one that serves, and else all that serve, in an order that does
+// not change with the order of the peers. A member that has not joined yet, or leaves, is not in it.
+//
+// With members of other nodes as well, an API server would hang with each of them that vanishes for as long as its client
+// takes to notice, most of a minute. With its own alone it answers or is seen not to be ready, and the pool has others;
+// and members come and go without a restart of other nodes' API servers.
+func etcdServers(peers []role.Peer, node string, port int) []string {
+	var own, all []string
 	for _, p := range peers {
-		if p.Settled || p.State == crowbar.Active {
-			out = append(out, "https://"+net.JoinHostPort(p.Address, strconv.Itoa(port)))
+		if !p.Settled && p.State != crowbar.Active {
+			continue
 		}
+		url := "https://" + net.JoinHostPort(p.Address, strconv.Itoa(port))
+		if p.Node == node {
+			own = append(own, url)
+		}
+		all = append(all, url)
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	if len(own) > 0 {
+		return own
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// planned is what etcdServers will be once the members that are yet to join have: those of this node come before it.
+func planned(now []string, members []role.Peer, node string, port int) []string {
+	to := slices.Clone(members)
+	for i := range to {
+		to[i].Settled = to[i].Settled || len(now) == 0 || to[i].Node == node
+	}
+	return etcdServers(to, node, port)
 }
 
 // publicHalf is the PEM of a private key's public key: what a verifier of tokens needs.

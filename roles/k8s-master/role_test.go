@@ -105,6 +105,7 @@ func TestBindingIsMadeAndMended(t *testing.T) {
 func TestRestartsInTurn(t *testing.T) {
 	api, n := kubetest.New(t, "pool.test"), roletest.NewNode()
 	on := onNode(n, api, attribs(t, api))
+	on.Peers[0].Node = "n7" // no member on this node: all are asked, and a new one means a restart
 	roletest.Apply(t, New(), on)
 	held := map[string]any{"holderIdentity": "n2", "leaseDurationSeconds": 240.0, "renewTime": time.Now().UTC().Format("2006-01-02T15:04:05.000000Z07:00")}
 	api.Set(leases+"/"+turnName, map[string]any{"spec": held})
@@ -157,10 +158,17 @@ func TestRemoveTellsTheOthers(t *testing.T) {
 }
 
 func TestEtcdServers(t *testing.T) {
-	peers := []role.Peer{{Address: "10.0.0.3", Settled: true}, {Address: "10.0.0.1", State: crowbar.Active}, {Address: "fd00::1", Settled: true}, {Address: "10.0.0.9", State: crowbar.Todo}}
-	got := strings.Join(etcdServers(peers, 2379), " ")
-	if want := "https://10.0.0.1:2379 https://10.0.0.3:2379 https://[fd00::1]:2379"; got != want {
-		t.Errorf("got %s", got)
+	peers := []role.Peer{{Node: "n3", Address: "10.0.0.3", Settled: true}, {Node: "n1", Address: "10.0.0.1", State: crowbar.Active}, {Node: "n2", Address: "fd00::1", Settled: true}, {Node: "n9", Address: "10.0.0.9", State: crowbar.Todo}}
+	all := "https://10.0.0.1:2379 https://10.0.0.3:2379 https://[fd00::1]:2379"
+	for node, want := range map[string]string{"": all, "n4": all, "n3": "https://10.0.0.3:2379", "n9": all} {
+		if got := strings.Join(etcdServers(peers, node, 2379), " "); got != want {
+			t.Errorf("on %q: got %s", node, got)
+		}
+	}
+	for node, want := range map[string]string{"n3": "https://10.0.0.3:2379", "n9": "https://10.0.0.9:2379", "n4": all} {
+		if got := strings.Join(planned(strings.Fields(all), peers, node, 2379), " "); got != want {
+			t.Errorf("planned on %q: got %s", node, got)
+		}
 	}
 }
 
