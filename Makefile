@@ -4,6 +4,7 @@
 # make bench  benchmarks; make bench-ansible compares with Ansible on 20 nodes (needs root)
 # make scale  10,000 simulated nodes of 20 roles, measured and held against the limits; make scale EXTERNAL=1: on an etcd of its own
 # make load   200 clients read and change 1,000 nodes of 20 roles for a minute, held against the limits
+# make failover  masters of a real cluster are lost in six ways; how long programs went without the API (needs root)
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
 # make ui     the web pages in a real browser; pictures of all of them in .ui/
 # make build  the four programs, in bin/
@@ -14,7 +15,7 @@ LAB ?= $(CURDIR)/.lab
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubeclamp
 PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev libseccomp-dev pkg-config util-linux procps kmod ca-certificates
 
-.PHONY: lab test unit robustness e2e check bench bench-ansible scale load ui build deps artifacts down clean
+.PHONY: lab test unit robustness e2e check bench bench-ansible scale load failover ui build deps artifacts down clean
 
 build:
 	@mkdir -p bin
@@ -64,6 +65,9 @@ bench-ansible: deps build
 
 scale:
 	$(GO) run ./test/scale --check $(if $(EXTERNAL),--external)
+
+failover: deps build artifacts
+	$(GO) run ./test/failover --check --cache $(CACHE)
 
 load:
 	$(GO) run ./test/load --check
