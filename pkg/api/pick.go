@@ -32,6 +32,12 @@ func (k *picker) takes(o any, want params) (bool, error) {
 	return known > 0, nil
 }
 
+// has says that something is a key of an object.
+func (k *picker) has(o any, name string) bool {
+	_, ok, err := k.value(o, name)
+	return ok && err == nil
+}
+
 // value is the text of one key of an object as it goes over the wire; false where it is no key of it.
 func (k *picker) value(o any, name string) (string, bool, error) {
 	if p, both := o.(plus); both {

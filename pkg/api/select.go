@@ -92,7 +92,7 @@ func (a *API) match(k crowbar.Kind) handler {
 		var find picker
 		for o := range s.All(k) {
 			v := m.shape(o)
-			is, err := find.takes(v, p)
+			is, err := a.matches(&find, m, o, v, p)
 			if err != nil {
 				return "", nil, err
 			}
@@ -102,6 +102,33 @@ func (a *API) match(k crowbar.Kind) handler {
 		}
 		return form(singular(k) + ".list"), out, nil
 	}
+}
+
+// matches says that an object has all that is asked for. Digital Rebar's clients may ask a node for the values of attribs, too.
+func (a *API) matches(find *picker, m *masker, o crowbar.Object, v any, p params) (bool, error) {
+	n, is := o.(*crowbar.Node)
+	if !is || m.as != rebars {
+		return find.takes(v, p)
+	}
+	rest, known := params{}, 0
+	for name, want := range p {
+		at := m.s.AttribNamed(name)
+		if at == nil || at.Secret || find.has(v, name) {
+			rest[name] = want
+			continue
+		}
+		have, err := a.Engine.AttribIn(crowbar.KindNode, n.ID, name, "all")
+		if err != nil || text(have) != text(want) {
+			return false, nil //nolint:nilerr // a node on which the attrib's role is not has no value of it
+		}
+		known++
+	}
+	for name := range rest {
+		if find.has(v, name) {
+			return find.takes(v, rest)
+		}
+	}
+	return known > 0, nil
 }
 
 // text compares as a database casts: true and "true", 7 and "7" are the same.

@@ -71,16 +71,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// start runs a daemon with OpenCrowbar's barclamps and a first user whose password it has made.
-func start(t *testing.T) *daemon {
+// start runs a daemon with OpenCrowbar's barclamps and a first user whose password it has made; more are flags.
+func start(t *testing.T, more ...string) *daemon {
 	t.Helper()
 	dir := t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(programs, "kubeclampd"), "--data-dir", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--role-plugin", filepath.Join(programs, "testrole"),
-		"--plugin-dir", "", "--barclamp", "../../barclamp.yaml", "--barclamp", "barclamps", "--artifact-cache", filepath.Join(dir, "cache"))
+	cmd := exec.Command(filepath.Join(programs, "kubeclampd"), append([]string{"--data-dir", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--role-plugin", filepath.Join(programs, "testrole"),
+		"--plugin-dir", "", "--barclamp", "../../barclamp.yaml", "--barclamp", "barclamps", "--artifact-cache", filepath.Join(dir, "cache")}, more...)...)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
