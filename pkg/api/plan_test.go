@@ -16,7 +16,7 @@ func (w *world) dryRuns(_ context.Context, asked []crowbar.DryRun) []crowbar.Ans
 	for i, q := range asked {
 		w.secret = append(w.secret, q.Work.Secrets...)
 		if q.Work.Role.Name == "proxy" {
-			out[i].Differences = []crowbar.Difference{{What: "file", Name: "/etc/environment", Do: "change", Diff: "content"}}
+			out[i].Differences = []crowbar.Difference{{What: "file", Name: "/etc/environment", Do: "change", Diff: "content", Unified: "@@ -1,1 +1,1 @@\n-a\n+b\n", More: 2}}
 		}
 	}
 	return out

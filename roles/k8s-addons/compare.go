@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
-	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 )
@@ -47,7 +46,7 @@ func ask(ctx context.Context, on role.Target, c config) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	exit, err := on.Conn.Exec(ctx, jig.Look(factsText, with, without, kube.KubectlFile, kube.AdminConfig))
+	exit, err := on.Conn.Exec(ctx, kube.KubectlLook(factsText, with, without))
 	if err != nil {
 		return facts{}, err
 	}

@@ -11,11 +11,8 @@ import (
 )
 
 // factsText compares both forms of the manifest with the cluster, so that one Exec is enough whichever holds: $1 is the
-// one for nodes that have a resolver, $2 the other, $3 kubectl, $4 its kubeconfig. Frames are "NAME" lines.
+// one for nodes that have a resolver, $2 the other. Frames are "NAME" lines.
 const factsText = `
-export KUBECONFIG=$4
-k() { "$kubectl" --request-timeout=20s "$@"; }
-kubectl=$3
 resolv=/etc/resolv.conf
 [ -r /run/systemd/resolve/resolv.conf ] && resolv=/run/systemd/resolve/resolv.conf
 text=$2

@@ -2,12 +2,11 @@ package k8smaster
 
 import (
 	"flag"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
+	"github.com/kubeclamp/kubeclamp/pkg/role/roletest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -23,28 +22,7 @@ func TestGolden(t *testing.T) {
 	low := s
 	low.Port = 443
 	for name, s := range map[string]settings{"desired": s, "low_port": low} {
-		t.Run(name, func(t *testing.T) { golden(t, name, s) })
-	}
-}
-
-func golden(t *testing.T, name string, s settings) {
-	var b strings.Builder
-	w := desired(s)
-	for _, f := range w.Files {
-		fmt.Fprintf(&b, "=== %s %o %s restarts %v\n%s", f.Path, f.Mode, f.Owner, f.Restart, f.Content)
-	}
-	for _, u := range w.Units {
-		fmt.Fprintf(&b, "=== %s\n%s", u.Name, u.Content)
-	}
-	file := "testdata/" + name + ".golden"
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || string(want) != b.String() {
-		t.Errorf("%s differs (%v); run with -update and look at the diff", file, err)
+		t.Run(name, func(t *testing.T) { roletest.Golden(t, *update, name, desired(s)) })
 	}
 }
 

@@ -2,13 +2,11 @@ package k8sminion
 
 import (
 	"flag"
-	"fmt"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
+	"github.com/kubeclamp/kubeclamp/pkg/role/roletest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -29,28 +27,7 @@ func TestGolden(t *testing.T) {
 		"server":    {s, host{Cgroup: 2, Resolver: "/run/systemd/resolve/resolv.conf", OOM: true, Conntrack: true, ConntrackT: true}},
 		"container": {nft, host{Cgroup: 1}},
 	} {
-		t.Run(name, func(t *testing.T) { golden(t, name, desired(c.s, c.h)) })
-	}
-}
-
-func golden(t *testing.T, name string, w linux.State) {
-	var b strings.Builder
-	for _, f := range w.Files {
-		fmt.Fprintf(&b, "=== %s %o %s restarts %v reloads %v\n%s", f.Path, f.Mode, f.Owner, f.Restart, f.Reload, f.Content)
-	}
-	for _, u := range w.Units {
-		fmt.Fprintf(&b, "=== %s\n%s", u.Name, u.Content)
-	}
-	fmt.Fprintf(&b, "=== packages %v\n", w.Packages)
-	file := "testdata/" + name + ".golden"
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || string(want) != b.String() {
-		t.Errorf("%s differs (%v); run with -update and look at the diff", file, err)
+		t.Run(name, func(t *testing.T) { roletest.Golden(t, *update, name, desired(c.s, c.h)) })
 	}
 }
 

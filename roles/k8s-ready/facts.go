@@ -9,14 +9,11 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// factsText reads, in one Exec, the last proof and which nodes are Ready. $1 kubectl, $2 its kubeconfig, $3 namespace and
-// $4 name of the record.
+// factsText reads, in one Exec, the last proof and which nodes are Ready. $1 namespace and $2 name of the record.
 const factsText = `
-kubectl=$1
-export KUBECONFIG=$2
-record=$("$kubectl" --request-timeout=20s -n "$3" get configmap "$4" --ignore-not-found -o json) || exit 1
+record=$(k -n "$1" get configmap "$2" --ignore-not-found -o json) || exit 1
 echo "record $(printf '%s' "$record" | tr -d '\n')"
-nodes=$("$kubectl" --request-timeout=20s get nodes -o json) || exit 1
+nodes=$(k get nodes -o json) || exit 1
 echo "nodes $(printf '%s' "$nodes" | tr -d '\n')"
 `
 

@@ -37,7 +37,7 @@ type run struct {
 // read asks the cluster, in one Exec if the last proof holds; else it waits until all workers are Ready.
 func (r *run) read(ctx context.Context) error {
 	err := role.Await(ctx, "the nodes to be Ready", nodesLimit, func(ctx context.Context) (bool, error) {
-		out, err := jig.Run(ctx, r.on.Conn, jig.Look(factsText, kube.KubectlFile, kube.AdminConfig, recordSpace, recordName))
+		out, err := jig.Run(ctx, r.on.Conn, kube.KubectlLook(factsText, recordSpace, recordName))
 		if err != nil {
 			return r.on.DryRun, err
 		}

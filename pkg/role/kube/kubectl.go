@@ -28,6 +28,11 @@ func KubectlGet(ctx context.Context, on jig.Conn, args ...string) (string, error
 	return jig.Run(ctx, on, c)
 }
 
+// KubectlLook is a script that changes nothing, in which k is kubectl as the administrator; args become $1, $2...
+func KubectlLook(text string, args ...string) jig.Cmd {
+	return jig.Look("k() { "+KubectlFile+" --kubeconfig "+AdminConfig+" --request-timeout=20s \"$@\"; }\n"+text, args...)
+}
+
 func kubectl(args ...string) jig.Cmd {
 	return jig.Cmd{Argv: append([]string{KubectlFile, "--kubeconfig", AdminConfig, "--request-timeout=60s"}, args...)}
 }
