@@ -173,6 +173,8 @@ x n1/etcd: apt lock held by pid 812`
 func TestResting(t *testing.T) {
 	later := statusOf(crowbar.Error, crowbar.Blocked)
 	later.NodeRoles[0].RetryAt = time.Now().Add(time.Hour)
+	dark := statusOf(crowbar.Active, crowbar.Todo)
+	dark.NodeRoles[1].Halted = true
 	halted := later
 	halted.Paused = true
 	for _, c := range []struct {
@@ -186,6 +188,7 @@ func TestResting(t *testing.T) {
 		{"an error holds its node", statusOf(crowbar.Error, crowbar.Todo), true},
 		{"an error that is tried again", later, false},
 		{"an error that would be tried again, were the deployment not paused", halted, true},
+		{"a node that does not answer", dark, true},
 		{"blocked for good", statusOf(crowbar.Error, crowbar.Blocked), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

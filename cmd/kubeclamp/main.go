@@ -111,11 +111,13 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		Long: `kubeclamp drives a kubeclampd daemon.
 
+  kubeclamp init                     write a first cluster.yaml, to fill in
   kubeclamp plan -f cluster.yaml     what would be done, where, how long
   kubeclamp apply -f cluster.yaml    declare a cluster and converge it
   kubeclamp drift                    what was changed by hand since
   kubeclamp status                   what every role on every node does now
   kubeclamp why n2/k8s-minion        why something waits
+  kubeclamp doctor                   what is wrong, and what to do about it
   kubeclamp kubeconfig               the administrator's kubeconfig
   kubeclamp lab up                   a whole cluster on this one machine, to try it
 
@@ -135,10 +137,11 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return crowbar.Errorf(crowbar.Invalid, "%w", err) })
 	root.AddCommand(a.addShared(a.nodesCommand()), a.daemonsCommand(), a.addShared(a.deploymentsCommand()), a.addShared(a.nodeRolesCommand()),
 		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.unsetCommand(), a.explainCommand(), a.secretsCommand(), a.stateCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
-		initCommand(), a.exportCommand(), a.wholeDestroyCommand(), a.graphCommand(), a.waitCommand(),
+		initCommand(), a.exportCommand(), a.wholeDestroyCommand(), a.graphCommand(), a.waitCommand(), a.doctorCommand(), manCommand(),
 		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), versionCommand(), newLabCommand(a))
 	root.AddCommand(a.nounCommands()...)
 	root.AddCommand(a.auditCommand())
+	addExits(root)
 	return root
 }
 

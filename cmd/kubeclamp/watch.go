@@ -84,7 +84,7 @@ func resting(s crowbar.Status) bool {
 		if nr.State == crowbar.Transition {
 			return false
 		}
-		if !nr.RetryAt.IsZero() && !s.Paused && s.State != "proposed" && !nr.Held {
+		if !nr.RetryAt.IsZero() && !s.Paused && s.State != "proposed" && !nr.Held && !nr.Halted {
 			return false // it is tried again by itself
 		}
 		if nr.State == crowbar.Error {
@@ -92,7 +92,7 @@ func resting(s crowbar.Status) bool {
 		}
 	}
 	for _, nr := range s.NodeRoles {
-		if nr.State == crowbar.Todo && !nr.Held && !stuck[nr.Node] && !s.Paused && s.State != "proposed" && !held(s, nr) {
+		if nr.State == crowbar.Todo && !nr.Held && !nr.Halted && !stuck[nr.Node] && !s.Paused && s.State != "proposed" && !held(s, nr) {
 			return false
 		}
 	}

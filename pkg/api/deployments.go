@@ -218,7 +218,7 @@ func (a *API) nodeRoleStatus(s *crowbar.Snapshot, nr *crowbar.NodeRole, why func
 		st.Held = nr.Plan != d.Plan.Rev && nr.State != crowbar.Active
 	}
 	if n := s.Node(nr.Node); n != nil {
-		st.Node = n.Short()
+		st.Node, st.Halted = n.Short(), !n.Alive || !n.Available || !nr.Available
 	}
 	if r := s.Role(nr.Role); r != nil {
 		st.Role = r.Name

@@ -31,6 +31,7 @@ type NodeRoleStatus struct {
 	Expected Duration  `json:"expected"` // of one run; 0 = no history
 	Removing bool      `json:"removing,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"` // when it is tried again by itself; zero = it is not
+	Halted   bool      `json:"halted,omitempty"`  // its node does not answer, or it or its node is not to be used: it does not begin
 	Held     bool      `json:"held,omitempty"`    // it is not active, and outside of the plan that its deployment carries out
 }
 
