@@ -170,6 +170,51 @@ x n1/etcd: apt lock held by pid 812`
 	}
 }
 
+// TestLivePicture: how far it is, how long it will take; a column for each node where those fit, else a bar for each role.
+func TestLivePicture(t *testing.T) {
+	s := crowbar.Status{Deployment: "k8s", State: "error", Known: true, Remaining: crowbar.Duration(90 * time.Second)}
+	for _, n := range []string{"n1", "n2", "n3", "n4"} {
+		for i, role := range []string{"node-prep", "etcd"} {
+			state := crowbar.Active
+			if i == 1 {
+				state = map[string]crowbar.State{"n1": crowbar.Active, "n2": crowbar.Error, "n3": crowbar.Todo, "n4": crowbar.Transition}[n]
+			}
+			nr := crowbar.NodeRoleStatus{Node: n, Role: role, Cohort: i, State: state, Since: time.Now()}
+			if state == crowbar.Error {
+				nr.Failure = "disk full"
+			}
+			s.NodeRoles = append(s.NodeRoles, nr)
+		}
+	}
+	wide := `deployment k8s: error                 42s, about 1m20s left
+[############xx>>----]  5 of 8 active, 1 running, 1 in error
+
+           n1  n2  n3  n4
+node-prep  +   +   +   +
+etcd       +   x   o   >
+
+> n4/etcd 0s
+x n2/etcd: disk full`
+	narrow := `deployment k8s: error  42s, about 1m20s left
+[######x>--]  5 of 8 active, 1 running, 1 in error
+
+node-prep  [#####]  4/4
+etcd       [#x>--]  1/4  >1  x1  o1
+
+> n4/etcd 0s
+x n2/etcd: disk full`
+	for width, want := range map[int]string{60: wide, 24: narrow} {
+		if d := cmp.Diff(want, strings.Join(livePicture(s, nil, width, 42*time.Second, 10*time.Second), "\n")); d != "" {
+			t.Errorf("%d wide: %s", width, d)
+		}
+	}
+	for line, want := range map[string]string{"short": "short", "1234567890": "1234567890", "12345678901": "123456789…", "\x1b[32m12345678901\x1b[0m": "\x1b[32m123456789…\x1b[0m", "\x1b[32m1234567890\x1b[0m": "\x1b[32m1234567890\x1b[0m"} {
+		if got := cut(line, 10); got != want {
+			t.Errorf("cut(%q) = %q, want %q", line, got, want)
+		}
+	}
+}
+
 func TestResting(t *testing.T) {
 	later := statusOf(crowbar.Error, crowbar.Blocked)
 	later.NodeRoles[0].RetryAt = time.Now().Add(time.Hour)

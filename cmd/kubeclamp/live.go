@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -160,7 +159,7 @@ func (l *live) draw(now time.Time) {
 		fmt.Fprintf(&b, "\x1b[%dA", l.drawn)
 	}
 	for _, line := range lines {
-		b.WriteString("\r\x1b[2K" + line + "\n")
+		b.WriteString("\r\x1b[2K" + cut(line, width) + "\n")
 	}
 	b.WriteString("\x1b[J")
 	l.drawn = len(lines)
@@ -178,7 +177,11 @@ func livePicture(s crowbar.Status, colour map[crowbar.State]string, width int, w
 		head += ", paused"
 	}
 	s.Remaining = max(0, s.Remaining-crowbar.Duration(old.Round(time.Second)))
-	clock := watched.Round(time.Second).String() + eta(s)
+	left := s
+	if count[crowbar.Transition] > 0 {
+		left.State = "committed" // whatever is in error, the rest goes on
+	}
+	clock := watched.Round(time.Second).String() + eta(left)
 	head += strings.Repeat(" ", max(2, min(width, 100)-len(head)-len(clock)-1)) + clock
 	bar := fmt.Sprintf("%s  %d of %d active", drawBar(count, len(s.NodeRoles), min(40, max(10, width-40)), colour), count[crowbar.Active], len(s.NodeRoles))
 	for _, more := range []struct {
@@ -189,7 +192,7 @@ func livePicture(s crowbar.Status, colour map[crowbar.State]string, width int, w
 			bar += fmt.Sprintf(", %d %s", n, more.word)
 		}
 	}
-	out := []string{cut(head, width), bar, ""}
+	out := []string{head, bar, ""}
 	below := matrix(s, colour, width)[2:]
 	if !fits(s, width) {
 		below = append(byRole(s, colour, width), details(s, width)...)
@@ -269,10 +272,40 @@ func drawBar(count map[crowbar.State]int, total, width int, colour map[crowbar.S
 	return b.String()
 }
 
-// cut keeps a line without colours from going over the edge.
+// cut keeps a line from going over the edge. What turns colours on and off takes no room.
 func cut(line string, width int) string {
-	if r := []rune(line); len(r) > width && width > 1 {
-		return string(slices.Concat(r[:width-1], []rune("…")))
+	seen, escape := 0, false
+	for i, r := range line {
+		switch {
+		case escape:
+			escape = r != 'm'
+		case r == '\x1b':
+			escape = true
+		case seen == width-1 && plainLen(line[i:]) > 1:
+			off := ""
+			if strings.Contains(line, "\x1b") {
+				off = "\x1b[0m"
+			}
+			return line[:i] + "…" + off
+		default:
+			seen++
+		}
 	}
 	return line
+}
+
+// plainLen is how many letters are seen of a line.
+func plainLen(line string) (n int) {
+	escape := false
+	for _, r := range line {
+		switch {
+		case escape:
+			escape = r != 'm'
+		case r == '\x1b':
+			escape = true
+		default:
+			n++
+		}
+	}
+	return n
 }

@@ -101,7 +101,7 @@ func details(s crowbar.Status, width int) []string {
 			if nr.Expected > 0 {
 				took += " of about " + time.Duration(nr.Expected).Round(time.Second).String()
 			}
-			lines = append(lines, fmt.Sprintf("> %s/%s %s: %s", nr.Node, nr.Role, took, nr.Status))
+			lines = append(lines, strings.TrimSuffix(fmt.Sprintf("> %s/%s %s: %s", nr.Node, nr.Role, took, nr.Status), ": "))
 		case crowbar.Error:
 			line, _, _ := strings.Cut(nr.Failure, "\n")
 			if !nr.RetryAt.IsZero() {
