@@ -16,19 +16,11 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// finding is one thing that the doctor looked at.
-type finding struct {
-	Check  string `json:"check"`
-	Grade  string `json:"grade"` // ok, warning, wrong; skipped: it could not be looked at
-	Says   string `json:"says"`
-	Remedy string `json:"remedy,omitempty"`
-}
-
 const (
-	fine    = "ok"
-	dubious = "warning"
-	wrong   = "wrong"
-	skipped = "skipped"
+	fine    = crowbar.GradeOK
+	dubious = crowbar.GradeWarning
+	wrong   = crowbar.GradeWrong
+	skipped = crowbar.GradeSkipped
 )
 
 var gradeMarks = map[string]string{fine: "+", dubious: "!", wrong: "x", skipped: "-"}
@@ -39,8 +31,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `Look for what is wrong, here and at the daemon, and say what to do about it; nothing is changed.
 
 Here: the configuration and who may read it. On the way: TLS, how long the daemon's certificate lasts, both clocks, both
-versions. There: daemons and their leader, how fast the state answers, keys of secrets, runs whose daemon is gone, roles in
-error, servers that do not answer, deployments that are halted. Ends with 1 where anything is wrong.`,
+versions. There: daemons and their leader, etcd, broken plugins, certificates that are soon out, keys of secrets, runs whose
+daemon is gone, roles in error, servers that do not answer, deployments that are halted. Ends with 1 where anything is wrong.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
@@ -74,11 +66,11 @@ error, servers that do not answer, deployments that are halted. Ends with 1 wher
 type doctor struct {
 	ctx   context.Context
 	c     *client.Client
-	found []finding
+	found []crowbar.Finding
 }
 
 func (d *doctor) note(check, grade, remedy, format string, args ...any) {
-	d.found = append(d.found, finding{check, grade, fmt.Sprintf(format, args...), remedy})
+	d.found = append(d.found, crowbar.Finding{Check: check, Grade: grade, Says: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
 func (d *doctor) examine(a *app) {
@@ -86,6 +78,7 @@ func (d *doctor) examine(a *app) {
 		return
 	}
 	d.daemons()
+	d.within()
 	d.secrets()
 	d.servers()
 	d.work()
@@ -195,6 +188,16 @@ func (d *doctor) orphans(alive []crowbar.Daemon) {
 		return
 	}
 	d.note("runs", fine, "", "%s, each with its daemon", plural(running, "run"))
+}
+
+// within is what the daemon finds of itself: etcd, plugins, certificates.
+func (d *doctor) within() {
+	all, err := d.c.Health(d.ctx)
+	if err != nil {
+		d.note("daemon", skipped, "", "%v", err)
+		return
+	}
+	d.found = append(d.found, all...)
 }
 
 func (d *doctor) secrets() {

@@ -87,11 +87,11 @@ func serve(ctx context.Context, c *config) (err error) {
 	ann := annealer.New(annealer.Config{Engine: eng, Hush: hush, Owner: st.me.Owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, KeepLogs: c.keepRuns, Log: c.log,
 		Roles: func(name string) (role.Role, error) { return none.role(ctx, eng.View(), host, name) },
 		Mine:  func(node crowbar.ID) bool { return graph.Share(st.Owners(), node) == st.me.Owner }})
-	return run(ctx, c, st, eng, ann)
+	return run(ctx, c, st, eng, ann, newCheckup(st, host).health)
 }
 
 // run has everything that loops go on until ctx or one of them ends.
-func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *annealer.Annealer) error {
+func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *annealer.Annealer, health func(context.Context) []crowbar.Finding) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	loops := map[string]func(context.Context) error{"annealer": ann.Run, "sealing": eng.KeepSealed, "tokens": eng.NoteUses}
@@ -99,7 +99,7 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}
 	far := &logs{near: ann, st: st}
-	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
+	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Health: health, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}

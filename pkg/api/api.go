@@ -89,7 +89,9 @@ type Config struct {
 	Token  string // of the administrator
 	// Daemons is who works on the state; nil = nobody says.
 	Daemons func() []crowbar.Daemon
-	Moves   Moves // nil = no events are told
+	// Health is what this daemon finds when it looks at itself; nil = it does not look.
+	Health func(ctx context.Context) []crowbar.Finding
+	Moves  Moves // nil = no events are told
 	// KeepEvents is how many events are kept for those who follow: who falls behind by more is cut off, and comes again; 0 = 20000.
 	KeepEvents int
 	Auditing   Auditing // nil = nothing is noted
@@ -159,6 +161,7 @@ func (a *API) route() {
 		}
 	}
 	a.handle("GET /api/v2/daemons", a.daemons)
+	a.handle("GET /api/v2/health", a.health)
 	a.raw("GET /api/v2/events", a.events)
 	a.handle("POST /api/v2/nodes", a.createNode)
 	a.handle("DELETE /api/v2/nodes/{id}", a.deleteNode)

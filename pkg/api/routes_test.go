@@ -65,6 +65,7 @@ func (w *world) routes() []route {
 		route{"GET /api/status/inventory", "GET /api/status/inventory", "", "inventory"},
 		route{"GET /api/status/inventory/{id}", "GET /api/status/inventory/k8s", "", "inventory"},
 		route{"GET /api/v2/daemons", "GET /api/v2/daemons", "", "daemon.list"},
+		route{"GET /api/v2/health", "GET /api/v2/health", "", "health.list"},
 		route{"GET /api/v2/audit", "GET /api/v2/audit", "", "audit.list"},
 		route{"GET /api/v2/audit/verify", "GET /api/v2/audit/verify", "", "audit.check"},
 		route{"GET /api/v2/events", "GET /api/v2/events?follow=false", "", "text/event-stream"},

@@ -238,3 +238,20 @@ func sweep(dir string) {
 	}
 	os.RemoveAll(dir)
 }
+
+// Broken says of each role that is not started any more, because its process crashed too often, why.
+func (h *Host) Broken() map[string]string {
+	h.mu.Lock()
+	keepers := make([]*keeper, 0, len(h.roles))
+	for _, k := range h.roles {
+		keepers = append(keepers, k)
+	}
+	h.mu.Unlock()
+	out := map[string]string{}
+	for _, k := range keepers {
+		if why := k.brokenNow(); why != "" {
+			out[k.name] = why
+		}
+	}
+	return out
+}

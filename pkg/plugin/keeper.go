@@ -293,3 +293,19 @@ func (k *keeper) close() {
 		<-p.cleared
 	}
 }
+
+// brokenNow says why the role is broken; "" = it is not.
+func (k *keeper) brokenNow() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for _, t := range k.crashes {
+		if time.Since(t) < crashWindow {
+			n++
+		}
+	}
+	if n < crashLimit {
+		return ""
+	}
+	return fmt.Sprintf("role %s is broken: its process crashed %d times within %s%s", k.name, n, crashWindow, because(reason(k.words)))
+}
