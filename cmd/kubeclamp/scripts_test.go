@@ -103,7 +103,7 @@ func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, f
 		return nil, nil, err
 	}
 	state := storetest.NewMemory()
-	r.engine = engine.New(engine.Config{Store: state, PKI: p, Ring: p.Ring, Owner: "rehearsal", Mac: p.Ring.Mac})
+	r.engine = engine.New(engine.Config{Store: state, PKI: p, Ring: p.Ring, Owner: "rehearsal", Mac: p.Ring.Mac, HashCost: 4})
 	site, err := barclamp.Parse(barclamp.File{Path: "site.yml", Data: []byte("barclamp: { name: site }\nattribs:\n  - { name: site-password, map: site/password, secret: true, schema: { type: str } }\n")})
 	if err != nil {
 		return nil, nil, err

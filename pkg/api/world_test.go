@@ -53,7 +53,7 @@ func build(t *testing.T) *world {
 	p := pki.Over(ring)
 	w := &world{t: t, logs: &fakeLogs{}, spare: ring.IDs()[1]}
 	w.store = storetest.NewMemory()
-	w.engine = engine.New(engine.Config{Store: w.store, PKI: p, Ring: p.Ring, Owner: "me", Mac: p.Ring.Mac})
+	w.engine = engine.New(engine.Config{Store: w.store, PKI: p, Ring: p.Ring, Owner: "me", Mac: p.Ring.Mac, HashCost: 4})
 	text, err := os.ReadFile("../../barclamp.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ const (
 // SetPassword gives a user a password. With digest it can be used with HTTP digest as well, for which something as good as
 // the password must be kept (sealed).
 func (e *Engine) SetPassword(ctx context.Context, user crowbar.ID, password string, digest bool) error {
-	hash, err := hashed(password)
+	hash, err := e.hashed(password)
 	if err == nil {
 		err = e.change(ctx, func(d *draft) error { return e.credit(d, user, hash, password, digest) })
 	}

@@ -43,6 +43,8 @@ type Config struct {
 	// KeepRuns is how many runs of a node-role stay on record; 0 = 5. KeepFor is how long, but for its last one; 0 = for ever.
 	KeepRuns int
 	KeepFor  time.Duration
+	// HashCost is that of bcrypt, by which passwords are kept; 0 = 10. Tests take less.
+	HashCost int
 	// KeepAudit is how many records of what was done over the API are kept; 0 = 50000.
 	KeepAudit int
 }

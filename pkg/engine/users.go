@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,7 +17,7 @@ func (e *Engine) CreateUser(ctx context.Context, u crowbar.User, password string
 	var hash []byte
 	var err error
 	if password != "" {
-		hash, err = hashed(password)
+		hash, err = e.hashed(password)
 	}
 	if err == nil {
 		err = e.change(ctx, func(d *draft) error {
@@ -35,11 +36,11 @@ func (e *Engine) CreateUser(ctx context.Context, u crowbar.User, password string
 }
 
 // hashed is what a password is checked against. It takes its time.
-func hashed(password string) ([]byte, error) {
+func (e *Engine) hashed(password string) ([]byte, error) {
 	if len(password) < shortest || len(password) > longest {
 		return nil, crowbar.Errorf(crowbar.Invalid, "password: want %d to %d bytes", shortest, longest)
 	}
-	return bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	return bcrypt.GenerateFromPassword([]byte(password), cmp.Or(e.HashCost, bcrypt.DefaultCost))
 }
 
 // credit gives a user a password.
