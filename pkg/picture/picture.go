@@ -65,7 +65,7 @@ func compareBool(a, b bool) int {
 }
 
 // Reduced is the graph without the edges that follow from others: where A comes before B and B before C, nobody needs to be
-// told that A comes before C. What is on a cycle keeps its edges.
+// told that A comes before C. What is on a cycle keeps its edges, also those from and to elsewhere.
 func (g Graph) Reduced() Graph {
 	g = g.sorted()
 	next := map[string][]string{}
@@ -93,6 +93,10 @@ func (g Graph) Reduced() Graph {
 		}
 		return false
 	}
-	g.Edges = slices.DeleteFunc(g.Edges, func(e Edge) bool { return !follows(e.To, e.From) && follows(e.From, e.To) })
+	circles := map[string]bool{}
+	for _, v := range g.Vertices {
+		circles[v.Key] = follows(v.Key, v.Key)
+	}
+	g.Edges = slices.DeleteFunc(g.Edges, func(e Edge) bool { return !circles[e.From] && !circles[e.To] && follows(e.From, e.To) })
 	return g
 }

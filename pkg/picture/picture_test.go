@@ -157,6 +157,14 @@ func TestReducedKeepsWhatFollows(t *testing.T) {
 	})
 }
 
+// TestReducedLeavesCyclesAlone: of two that come before each other, each would say that what comes before both goes without saying.
+func TestReducedLeavesCyclesAlone(t *testing.T) {
+	g := Graph{Vertices: []Vertex{{Key: "a"}, {Key: "b"}, {Key: "c"}}, Edges: []Edge{{From: "a", To: "b"}, {From: "b", To: "a"}, {From: "c", To: "a"}, {From: "c", To: "b"}}}
+	if got := g.Reduced().Edges; len(got) != 4 {
+		t.Errorf("what is left is %v", got)
+	}
+}
+
 // ladder is the shape of a cluster's roles.
 func ladder() Graph {
 	g := Graph{Title: "roles"}
