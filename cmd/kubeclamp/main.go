@@ -138,7 +138,7 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 	root.AddCommand(a.addShared(a.nodesCommand()), a.daemonsCommand(), a.addShared(a.deploymentsCommand()), a.addShared(a.nodeRolesCommand()),
 		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.unsetCommand(), a.explainCommand(), a.secretsCommand(), a.stateCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
 		initCommand(), a.exportCommand(), a.wholeDestroyCommand(), a.graphCommand(), a.waitCommand(), a.doctorCommand(), manCommand(),
-		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), versionCommand(), newLabCommand(a))
+		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), a.versionCommand(), newLabCommand(a))
 	root.AddCommand(a.nounCommands()...)
 	root.AddCommand(a.auditCommand())
 	addExits(root)
@@ -146,13 +146,14 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 }
 
 // versionCommand says what was built; the version is the module's, which the go command works out from the checkout.
-func versionCommand() *cobra.Command {
+func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Print the version of this program", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		info, ok := debug.ReadBuildInfo()
 		if !ok {
 			return errors.New("this program was built without build information: build it with 'make build'")
 		}
-		cmd.Printf("kubeclamp %s, %s, %s/%s\n", info.Main.Version, info.GoVersion, runtime.GOOS, runtime.GOARCH)
-		return nil
+		platform := runtime.GOOS + "/" + runtime.GOARCH
+		return a.print(cmd.OutOrStdout(), map[string]string{"version": info.Main.Version, "go": info.GoVersion, "platform": platform}, "",
+			[][]string{{"kubeclamp " + info.Main.Version + ", " + info.GoVersion + ", " + platform}})
 	}}
 }

@@ -39,6 +39,9 @@ Ends with 0 where everything is active, with 6 where it came to rest before that
 				if err != nil {
 					return err
 				}
+				if a.output != "table" {
+					return a.printNodeRoles(cmd, s)
+				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s active\n", plural(len(s.NodeRoles), "node-role"))
 				return err
 			})(cmd, nil)

@@ -21,7 +21,7 @@ func (a *app) await(cmd *cobra.Command, c *client.Client, deployment string, sta
 	if err != nil {
 		return err
 	}
-	return conclude(cmd, c, last, start)
+	return a.conclude(cmd, c, last, start)
 }
 
 func (a *app) watch(cmd *cobra.Command, c *client.Client, deployment string) error {
@@ -115,13 +115,16 @@ func waiting(s crowbar.Status) []string {
 }
 
 // conclude prints how it ended and gives the error that fits.
-func conclude(cmd *cobra.Command, c *client.Client, s crowbar.Status, start time.Time) error {
+func (a *app) conclude(cmd *cobra.Command, c *client.Client, s crowbar.Status, start time.Time) error {
 	if err := verdict(cmd, s); err != nil {
 		return err
 	}
 	rep, err := c.Report(cmd.Context(), s.Deployment, start)
 	if err != nil {
 		return err
+	}
+	if a.output != "table" {
+		return a.print(cmd.OutOrStdout(), rep, "", nil)
 	}
 	return summarise(cmd.OutOrStdout(), s, rep, time.Since(start))
 }
