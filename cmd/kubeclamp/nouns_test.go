@@ -91,6 +91,7 @@ var scrubs = []struct {
 	{regexp.MustCompile(`kubeclamp \S+, go1\S+, \S+`), "kubeclamp VERSION"},
 	{regexp.MustCompile(`("(?:go|platform|version)": )"(go1[^"]*|linux/[^"]*|\(devel\)|v0[^"]*)"`), `${1}"..."`},
 	{regexp.MustCompile(`("(?:expected|took)": )"[0-9.µmns]+"`), `${1}"..."`},
+	{regexp.MustCompile(`since \d\d:\d\d\b`), "since TIME"},
 	{regexp.MustCompile(`("seal": )"[^"]*"`), `${1}"..."`},
 	{regexp.MustCompile(`\b(?:[0-9a-f]{64}|[0-9a-f]{16})\b`), "HASH"},
 	{regexp.MustCompile(`kc_[A-Za-z0-9_-]{43}`), "TOKEN"},
