@@ -121,6 +121,10 @@ func (r *Reasons) sentence(x *reason) string {
 		return "transition: it runs" + colon(nr.Status) + stopping(nr)
 	case crowbar.Blocked:
 		return r.chain(x)
+	case crowbar.Active:
+		if nr.Stale {
+			return fmt.Sprintf("active, and would be given other values now: commit deployment %s, and it runs again", deploymentName(r.v.s, nr.Deployment))
+		}
 	}
 	return nr.State.String() + colon(nr.Status)
 }

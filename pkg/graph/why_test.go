@@ -189,3 +189,11 @@ func TestReasonsByRootCause(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestWhyOfOneThatIsOutOfDate(t *testing.T) {
+	w := three(t)
+	w.settle()
+	w.want(Why(w.s, w.at("docker@d").ID), "active")
+	change(w, w.at("docker@d"), func(nr *crowbar.NodeRole) { nr.Stale = true })
+	w.want(Why(w.s, w.at("docker@d").ID), "active, and would be given other values now: commit deployment k8s, and it runs again")
+}
