@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -129,14 +130,8 @@ func kill(pid int, sig syscall.Signal) error {
 
 // powerOn starts the node's supervisor, which lives on when this process ends.
 func (l *Lab) powerOn(ctx context.Context, n nodeRecord) error {
-	st, err := l.nodeState(n.Name)
-	if err != nil {
-		return err
-	}
-	if st.Supervisor.alive() {
-		return nil
-	}
-	if err := killGroups(ctx, l.groups(n.Name)); err != nil { // left by a supervisor that was killed
+	st, on, err := l.clearForBoot(ctx, n)
+	if err != nil || on {
 		return err
 	}
 	dir := l.nodeDir(n.Name)
@@ -171,6 +166,26 @@ func (l *Lab) powerOn(ctx context.Context, n nodeRecord) error {
 		return err
 	}
 	return l.failure(n.Name, st)
+}
+
+// clearForBoot ends what a supervisor that was killed has left of a node, or says that the node is on. One that a killed
+// command has started may not have said yet that it has the node: ending what that one boots would look like a node that died.
+func (l *Lab) clearForBoot(ctx context.Context, n nodeRecord) (st nodeState, on bool, err error) {
+	var alone *os.File
+	waited := await(ctx, 20*time.Second, "the supervisor of node "+n.Name+" to say that it runs, or to end", func() bool {
+		st, err = l.nodeState(n.Name)
+		if err != nil || st.Supervisor.alive() && st.State != StateOff && st.State != StateFailed { // else it is about to end
+			return true
+		}
+		var busy error
+		alone, busy = flock(l.supervisorLock(n.Name))
+		return busy == nil
+	})
+	if alone == nil {
+		return st, err == nil && waited == nil, errors.Join(err, waited)
+	}
+	defer alone.Close() // the next supervisor waits for it
+	return st, false, killGroups(ctx, l.groups(n.Name))
 }
 
 // failure is the error of a node that could not boot, with what it said.
