@@ -11,6 +11,9 @@ import (
 // Plan foresees what is left to do, everything once more, or applying a document, and changes nothing. With diff the roles
 // are asked what they would change; that takes its time.
 func (c *Client) Plan(ctx context.Context, want crowbar.PlanFor, diff bool) (p crowbar.Plan, err error) {
+	if want.Deployment == "" && want.Document != nil {
+		want.Deployment = want.Document.Deployment
+	}
 	q := url.Values{}
 	for name, on := range map[string]bool{"rerun": want.Rerun, "force": want.Force, "seal": want.Seal, "diff": diff} {
 		if on {
