@@ -29,7 +29,7 @@ type busy struct {
 
 func (u *UI) annealer(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error) {
 	why := u.Engine.WhyIn(s)
-	a := annealing{Counts: u.tally.of(s).all}
+	a := annealing{Counts: countsOf(s.AllStates())}
 	lists := map[crowbar.State]*[]busy{crowbar.Error: &a.Errors, crowbar.Transition: &a.Running, crowbar.Todo: &a.Next, crowbar.Blocked: &a.Blocked}
 	for nr := range s.NodeRoles() {
 		l := lists[nr.State]

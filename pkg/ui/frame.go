@@ -58,7 +58,7 @@ func parse(a assets) map[string]*template.Template {
 // write sends a page, packed: there is nothing in it that could be guessed at by its length, no password and no mark of the
 // session.
 func (u *UI) write(w http.ResponseWriter, r *http.Request, code int, p page, s *crowbar.Snapshot, v Visitor) {
-	f := frame{Title: p.title, Menu: p.menu, Live: p.live, Who: v, Items: menu(v), Rev: s.Rev(), Counts: u.tally.of(s).all, Body: p.body}
+	f := frame{Title: p.title, Menu: p.menu, Live: p.live, Who: v, Items: menu(v), Rev: s.Rev(), Counts: countsOf(s.AllStates()), Body: p.body}
 	part := "frame"
 	if r.Header.Get("X-Part") != "" { // a script asks for the inside of a page alone
 		part = "main"

@@ -101,8 +101,8 @@ func (u *UI) role(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error)
 	for d := range s.Deployments() {
 		e := deployment{Deployment: d}
 		for nr := range s.EachOf(d.ID, role.ID) {
-			e.Counts.add(nr.State, 1)
-			p.Bound.add(nr.State, 1)
+			e.Counts.add(nr.State)
+			p.Bound.add(nr.State)
 		}
 		if e.Counts.Total() > 0 {
 			e.Mark = e.Counts.State()

@@ -79,11 +79,10 @@ func (u *UI) matrix(r *http.Request, s *crowbar.Snapshot, v Visitor) (page, erro
 }
 
 func (u *UI) deploymentOf(s *crowbar.Snapshot, d *crowbar.Deployment) deployment {
-	all := u.tally.of(s)
-	e := deployment{Deployment: d, Counts: all.of[d.ID]}
+	e := deployment{Deployment: d, Counts: countsOf(s.States(d.ID))}
 	e.Mark, e.State = e.Counts.State(), stateOf(d, e.Counts)
 	if e.Counts.Left() > 0 {
-		left := u.left(s, all)[d.ID]
+		left := u.left(s)[d.ID]
 		e.Left, e.Unknown = left.most, left.unknown
 	}
 	if p := s.Deployment(d.Parent); p != nil && p.ID != d.ID {
@@ -103,7 +102,7 @@ func (u *UI) fill(m *matrix, s *crowbar.Snapshot, q url.Values) {
 			c.DepRole = dr.ID
 		}
 		for nr := range s.EachOf(d.ID, r.ID) {
-			c.Counts.add(nr.State, 1)
+			c.Counts.add(nr.State)
 			c.Bound++
 		}
 		if c.Bound == 0 && (dr == nil || r.Flags.Service || r.Flags.Implicit) {
@@ -300,7 +299,7 @@ func (u *UI) commit(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, erro
 	if err != nil {
 		return page{}, err
 	}
-	c := commitPage{Deployment: d, Counts: u.tally.of(s).of[d.ID]}
+	c := commitPage{Deployment: d, Counts: countsOf(s.States(d.ID))}
 	if c.Plan, err = u.Engine.Foresee(r.Context(), crowbar.PlanFor{Deployment: d.Name}, nil); err != nil {
 		c.Refused = err.Error()
 	} else {

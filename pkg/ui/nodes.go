@@ -81,7 +81,7 @@ func nodeOf(s *crowbar.Snapshot, n *crowbar.Node) nodeRow {
 		row.DeploymentName = d.Name
 	}
 	for nr := range s.EachOn(n.ID) {
-		row.Roles.add(nr.State, 1)
+		row.Roles.add(nr.State)
 		if nr.Since.After(row.Seen) {
 			row.Seen = nr.Since
 		}

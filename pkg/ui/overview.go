@@ -76,8 +76,8 @@ const (
 )
 
 func (u *UI) overview(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error) {
-	all := u.tally.of(s)
-	o := overview{State: all.all.State(), Deployments: u.deploymentList(s), Certificates: ending(s, time.Now())}
+	all := countsOf(s.AllStates())
+	o := overview{State: all.State(), Deployments: u.deploymentList(s), Certificates: ending(s, time.Now())}
 	for n := range s.Nodes() {
 		if n.System || n.Admin {
 			continue
@@ -95,7 +95,7 @@ func (u *UI) overview(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, er
 		return page{}, err
 	}
 	o.Empty = o.Nodes == 0
-	o.Headline, o.Detail = headline(all.all, o)
+	o.Headline, o.Detail = headline(all, o)
 	return page{name: "overview", title: "Overview", menu: "/", live: "node_role.*,node.*,deployment.*", body: o}, nil
 }
 
@@ -183,17 +183,16 @@ func headline(c counts, o overview) (string, string) {
 
 // deploymentList is all deployments, those that need somebody first.
 func (u *UI) deploymentList(s *crowbar.Snapshot) []deployment {
-	all := u.tally.of(s)
 	nodes := map[crowbar.ID]int{}
 	for n := range s.Nodes() {
 		if !n.System {
 			nodes[n.Deployment]++
 		}
 	}
-	left := u.left(s, all)
+	left := u.left(s)
 	var out []deployment
 	for d := range s.Deployments() {
-		e := deployment{Deployment: d, Counts: all.of[d.ID], Nodes: nodes[d.ID], Left: left[d.ID].most, Unknown: left[d.ID].unknown}
+		e := deployment{Deployment: d, Counts: countsOf(s.States(d.ID)), Nodes: nodes[d.ID], Left: left[d.ID].most, Unknown: left[d.ID].unknown}
 		e.Mark = e.Counts.State()
 		e.State = stateOf(d, e.Counts)
 		if p := s.Deployment(d.Parent); p != nil && p.ID != d.ID {
@@ -235,9 +234,9 @@ type remaining struct {
 }
 
 // left adds up, node by node, what the recorded runs say of those that are still to run; the node that takes longest counts.
-func (u *UI) left(s *crowbar.Snapshot, all totals) map[crowbar.ID]remaining {
+func (u *UI) left(s *crowbar.Snapshot) map[crowbar.ID]remaining {
 	out := map[crowbar.ID]remaining{}
-	if all.all.Left() == 0 {
+	if countsOf(s.AllStates()).Left() == 0 {
 		return out
 	}
 	type at struct{ deployment, node crowbar.ID }

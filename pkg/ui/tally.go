@@ -3,7 +3,6 @@ package ui
 import (
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
@@ -35,77 +34,26 @@ func (c counts) State() crowbar.State {
 	return crowbar.Active
 }
 
-func (c *counts) add(s crowbar.State, n int) {
+func (c *counts) add(s crowbar.State) {
 	switch s {
 	case crowbar.Error:
-		c.Error += n
+		c.Error++
 	case crowbar.Active:
-		c.Active += n
+		c.Active++
 	case crowbar.Todo:
-		c.Todo += n
+		c.Todo++
 	case crowbar.Transition:
-		c.Transition += n
+		c.Transition++
 	case crowbar.Blocked:
-		c.Blocked += n
+		c.Blocked++
 	case crowbar.Proposed:
-		c.Proposed += n
+		c.Proposed++
 	}
 }
 
-// totals are the counts of one state of everything. They are not changed once they are made.
-type totals struct {
-	all counts
-	of  map[crowbar.ID]counts // by deployment
-}
-
-// tally counts node-roles, and from one state to the next only those that are not the same: a fleet has a great many.
-type tally struct {
-	mu  sync.Mutex
-	at  *crowbar.Snapshot
-	now totals
-}
-
-func (t *tally) of(s *crowbar.Snapshot) totals {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.at == s {
-		return t.now
-	}
-	if t.at != nil && t.at.Rev() > s.Rev() {
-		return count(s) // somebody is late; the newer one stays
-	}
-	if t.at == nil {
-		t.at, t.now = s, count(s)
-		return t.now
-	}
-	next := totals{t.now.all, make(map[crowbar.ID]counts, len(t.now.of))}
-	for d, c := range t.now.of {
-		next.of[d] = c
-	}
-	for id := range s.Changed(t.at, crowbar.KindNodeRole) {
-		next.add(t.at.NodeRole(id), -1)
-		next.add(s.NodeRole(id), 1)
-	}
-	t.at, t.now = s, next
-	return next
-}
-
-func count(s *crowbar.Snapshot) totals {
-	out := totals{of: map[crowbar.ID]counts{}}
-	for nr := range s.NodeRoles() {
-		out.add(nr, 1)
-	}
-	return out
-}
-
-func (t *totals) add(nr *crowbar.NodeRole, n int) {
-	if nr == nil {
-		return
-	}
-	t.all.add(nr.State, n)
-	c := t.of[nr.Deployment]
-	c.add(nr.State, n)
-	t.of[nr.Deployment] = c
+// countsOf is what a state keeps of itself.
+func countsOf(n crowbar.States) counts {
+	return counts{Error: int(n.Error), Active: int(n.Active), Todo: int(n.Todo), Transition: int(n.Transition), Blocked: int(n.Blocked), Proposed: int(n.Proposed)}
 }
 
 // part is one stretch of a bar.

@@ -51,7 +51,6 @@ type UI struct {
 	Config
 	pages  map[string]*template.Template
 	assets assets
-	tally  tally
 }
 
 // New makes the pages.

@@ -348,9 +348,8 @@ func sum(b []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// TestTally: counting what has changed gives what counting everything gives.
+// TestTally: what a state keeps of itself is what counting everything gives.
 func TestTally(t *testing.T) {
-	var was tally
 	s := crowbar.NewSnapshot()
 	for rev := range crowbar.Rev(200) {
 		nr := &crowbar.NodeRole{ID: crowbar.ID(1 + rev*7%23), Deployment: crowbar.ID(100 + rev%3), State: crowbar.State(int(rev*5%6) - 1)}
@@ -359,13 +358,21 @@ func TestTally(t *testing.T) {
 			c = crowbar.Change{Drop: nr}
 		}
 		s = s.Apply(rev+1, c)
-		got, want := was.of(s), count(s)
-		if got.all != want.all {
-			t.Fatalf("revision %d: %+v, want %+v", rev, got.all, want.all)
+		var all counts
+		want := map[crowbar.ID]*counts{}
+		for nr := range s.NodeRoles() {
+			if want[nr.Deployment] == nil {
+				want[nr.Deployment] = &counts{}
+			}
+			want[nr.Deployment].add(nr.State)
+			all.add(nr.State)
 		}
-		for d, c := range want.of {
-			if got.of[d] != c {
-				t.Fatalf("revision %d, deployment %d: %+v, want %+v", rev, d, got.of[d], c)
+		if got := countsOf(s.AllStates()); got != all {
+			t.Fatalf("revision %d: %+v, want %+v", rev, got, all)
+		}
+		for d, c := range want {
+			if got := countsOf(s.States(d)); got != *c {
+				t.Fatalf("revision %d, deployment %d: %+v, want %+v", rev, d, got, *c)
 			}
 		}
 	}

@@ -38,12 +38,23 @@ func (s site) cli(ctx context.Context, stdin io.Reader, args ...string) (string,
 	return out.String(), nil
 }
 
+// labArgs is a verb of the CLI's lab on this one.
+func (s site) labArgs(verb string, args ...string) []string {
+	return append([]string{"lab", verb, "--dir", s.dir, "--name", labName, "--network", s.network}, args...)
+}
+
 func (s site) lab(ctx context.Context, verb string, args ...string) (string, error) {
-	return s.cli(ctx, nil, append([]string{"lab", verb, "--dir", s.dir, "--name", labName, "--network", s.network}, args...)...)
+	return s.cli(ctx, nil, s.labArgs(verb, args...)...)
 }
 
 func (s site) ssh(ctx context.Context, node, script string) (string, error) {
 	return s.lab(ctx, "ssh", node, script)
+}
+
+// put has a script on a node read this.
+func (s site) put(ctx context.Context, node string, what io.Reader, script string) error {
+	_, err := s.cli(ctx, what, s.labArgs("ssh", node, script)...)
+	return err
 }
 
 func (s site) up(ctx context.Context, cache string) error {
@@ -95,12 +106,12 @@ func (s site) probes(ctx context.Context) ([]*probe, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, err = s.cli(ctx, body, "lab", "ssh", "--dir", s.dir, "--name", labName, "--network", s.network, n, "cat > /root/probe.new && chmod 700 /root/probe.new && mv /root/probe.new /root/probe")
+		err = s.put(ctx, n, body, "cat > /root/probe.new && chmod 700 /root/probe.new && mv /root/probe.new /root/probe")
 		body.Close()
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.cli(ctx, strings.NewReader(conf), "lab", "ssh", "--dir", s.dir, "--name", labName, "--network", s.network, n, "umask 077; cat > /root/kubeconfig"); err != nil {
+		if err := s.put(ctx, n, strings.NewReader(conf), "umask 077; cat > /root/kubeconfig"); err != nil {
 			return nil, err
 		}
 		p, err := s.startProbe(ctx, n, pool)
@@ -141,7 +152,7 @@ func (s site) pool(ctx context.Context) ([2]string, error) {
 
 func (s site) startProbe(ctx context.Context, node string, pool [2]string) (*probe, error) {
 	script := fmt.Sprintf("exec /root/probe -kubeconfig /root/kubeconfig -pool %s -name-server %s -namespace %s -lease %s", pool[0], pool[1], space, node)
-	cmd := exec.CommandContext(ctx, "bin/kubeclamp", "lab", "ssh", "--dir", s.dir, "--name", labName, "--network", s.network, node, script)
+	cmd := exec.CommandContext(ctx, "bin/kubeclamp", s.labArgs("ssh", node, script)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
