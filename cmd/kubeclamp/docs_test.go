@@ -223,6 +223,21 @@ func TestReferenceIsThere(t *testing.T) {
 	}
 }
 
+// walkIn has the commands of a page reach a daemon that anneals, from a folder.
+func walkIn(t *testing.T, dir string) *rehearsal {
+	t.Helper()
+	config := filepath.Join(dir, "admin.json")
+	r, end, err := rehearse(config, func(h http.Handler) http.Handler { return apitest.Check(t, h) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
+	r.anneal(nil, nil)
+	t.Setenv("KUBECLAMP_CONFIG", config)
+	t.Chdir(dir)
+	return r
+}
+
 // TestOwnServersWalk does what docs/own-servers.md says, command by command, with its own cluster.yaml.
 func TestOwnServersWalk(t *testing.T) {
 	dir := t.TempDir()
@@ -239,15 +254,7 @@ func TestOwnServersWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	steps := commands(t, doc)
-	config := filepath.Join(dir, "admin.json")
-	r, end, err := rehearse(config, func(h http.Handler) http.Handler { return apitest.Check(t, h) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(end)
-	r.anneal(nil, nil)
-	t.Setenv("KUBECLAMP_CONFIG", config)
-	t.Chdir(dir)
+	r := walkIn(t, dir)
 	walked := 0
 	for _, s := range steps {
 		w := words(s.line)

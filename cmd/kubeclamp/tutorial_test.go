@@ -1,14 +1,11 @@
 package main
 
 import (
-	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/kubeclamp/kubeclamp/pkg/api/apitest"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
@@ -19,15 +16,7 @@ func TestTutorial(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	config := filepath.Join(dir, "admin.json")
-	r, end, err := rehearse(config, func(h http.Handler) http.Handler { return apitest.Check(t, h) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(end)
-	r.anneal(nil, nil)
-	t.Setenv("KUBECLAMP_CONFIG", config)
-	t.Chdir(dir)
+	r := walkIn(t, dir)
 	walked := 0
 	for line := range strings.SplitSeq(string(b), "\n") {
 		text, block := strings.CutPrefix(line, "    ")
