@@ -61,12 +61,14 @@ var doors = map[string][]string{
 	"roles/etcd/etcdtest":   {}, // an etcd for tests of roles
 	"roles/etcd":            {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
 	"roles/flannel":         {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
-	"test/failover":         {},
-	"test/failover/probe":   {}, // runs on nodes of the lab
+	"test/failover":         {"test/site"},
+	"test/failover/probe":   {"test/site/kubeapi"},           // runs on nodes of the lab
+	"test/site":             {"pkg/lb", "test/site/kubeapi"}, // a lab cluster and the load that it is under
+	"test/site/kubeapi":     {},
 	"test/beside":           {"pkg/lab", "test/beside/work"},
 	"test/beside/role":      {"pkg/jig", "pkg/plugin", "pkg/role", "pkg/role/linux", "test/beside/work"},
 	"test/beside/work":      {}, // what both tools have to do
-	"test/*":                {"pkg/*", "jigs/*", "roles/*", "roles"},
+	"test/*":                {"pkg/*", "jigs/*", "roles/*", "roles", "test/site", "test/site/kubeapi"},
 }
 
 // lodgers says which room each library lives with. The longest prefix counts.
@@ -83,7 +85,7 @@ var lodgers = map[string][]string{
 	"golang.org/x/crypto/bcrypt":                 {"pkg/engine"}, // passwords of users
 	"github.com/go-viper/mapstructure":           {"pkg/api"},    // requests as Rails reads them: texts for numbers, forms for JSON
 	"github.com/evanphx/json-patch":              {"pkg/api"},    // RFC 6902
-	"gopkg.in/yaml.v3":                           {"pkg/barclamp", "cmd/kubeclamp", "pkg/api/openapi", "test/failover/probe"},
+	"gopkg.in/yaml.v3":                           {"pkg/barclamp", "cmd/kubeclamp", "pkg/api/openapi", "test/site/kubeapi"},
 	"github.com/spf13/cobra":                     {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"github.com/spf13/pflag":                     {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"github.com/schollz/progressbar":             {"cmd/kubeclamp", "cmd/kubeclampd"},

@@ -11,24 +11,26 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/kubeclamp/kubeclamp/test/site"
 )
 
 // loss is one way for a master to go, and the way back.
 type loss struct {
 	name        string
-	does, heals func(s site, ctx context.Context, node string) error
+	does, heals func(s trial, ctx context.Context, node string) error
 }
 
-func fault(words ...string) func(s site, ctx context.Context, node string) error {
-	return func(s site, ctx context.Context, node string) error {
-		_, err := s.lab(ctx, words[0], append(slices.Clone(words[1:]), node)...)
+func fault(words ...string) func(s trial, ctx context.Context, node string) error {
+	return func(s trial, ctx context.Context, node string) error {
+		_, err := s.Lab(ctx, words[0], append(slices.Clone(words[1:]), node)...)
 		return err
 	}
 }
 
-func script(text string) func(s site, ctx context.Context, node string) error {
-	return func(s site, ctx context.Context, node string) error {
-		_, err := s.ssh(ctx, node, text)
+func script(text string) func(s trial, ctx context.Context, node string) error {
+	return func(s trial, ctx context.Context, node string) error {
+		_, err := s.SSH(ctx, node, text)
 		return err
 	}
 }
@@ -58,8 +60,8 @@ type seen struct {
 }
 
 // lose breaks the master that leads etcd, and looks what the probes see until the window ends; then all is well again.
-func (s site) lose(ctx context.Context, l loss, probes []*probe, window time.Duration) (row, error) {
-	if err := s.well(ctx); err != nil {
+func (s trial) lose(ctx context.Context, l loss, probes []*probe, window time.Duration) (row, error) {
+	if err := s.Well(ctx, masters...); err != nil {
 		return row{}, err
 	}
 	victim, err := s.leader(ctx)
@@ -99,13 +101,13 @@ func (s site) lose(ctx context.Context, l loss, probes []*probe, window time.Dur
 	if r.notReady, err = s.notReady(ctx, victim, began); err != nil {
 		return r, err
 	}
-	return r, errors.Join(l.heals(s, ctx, victim), s.well(ctx))
+	return r, errors.Join(l.heals(s, ctx, victim), s.Well(ctx, masters...))
 }
 
 // leader is the master whose etcd member leads.
-func (s site) leader(ctx context.Context) (string, error) {
+func (s trial) leader(ctx context.Context) (string, error) {
 	for _, n := range masters {
-		text, err := s.ssh(ctx, n, "etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/server.crt --key /etc/etcd/pki/server.key endpoint status -w json")
+		text, err := s.SSH(ctx, n, "etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/server.crt --key /etc/etcd/pki/server.key endpoint status -w json")
 		if err != nil {
 			return "", err
 		}
@@ -127,32 +129,13 @@ func (s site) leader(ctx context.Context) (string, error) {
 	return "", errors.New("no member of etcd leads")
 }
 
-// well waits until every API server is ready and every node is Ready, ten times in a row.
-func (s site) well(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
-	defer cancel()
-	for good, last := 0, error(nil); good < 10; {
-		for _, n := range masters {
-			_, err := s.ssh(ctx, n, "kubectl --kubeconfig "+admin+" --request-timeout 3s get --raw /readyz && ! kubectl --kubeconfig "+admin+" --request-timeout 3s get nodes --no-headers | grep -v ' Ready '")
-			if ctx.Err() != nil {
-				return fmt.Errorf("the cluster is not well again: %w", last)
-			}
-			if good++; err != nil {
-				good, last = 0, err
-				break
-			}
-		}
-	}
-	return nil
-}
-
 // notReady is the nodes but the victim that were not Ready at some time since.
-func (s site) notReady(ctx context.Context, victim string, since time.Time) ([]string, error) {
+func (s trial) notReady(ctx context.Context, victim string, since time.Time) ([]string, error) {
 	from := masters[0]
 	if from == victim {
 		from = masters[1]
 	}
-	text, err := s.ssh(ctx, from, "kubectl --kubeconfig "+admin+" get nodes -o json")
+	text, err := s.SSH(ctx, from, "kubectl --kubeconfig "+site.Admin+" get nodes -o json")
 	if err != nil {
 		return nil, err
 	}

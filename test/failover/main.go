@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/kubeclamp/kubeclamp/test/site"
 )
 
 // limit is the longest time that a client may go without an answer when a master is lost.
@@ -55,14 +57,15 @@ func measure(ctx context.Context, c config) (err error) {
 	if c.dir, err = filepath.Abs(c.dir); err != nil {
 		return err
 	}
-	s := site{dir: c.dir, network: c.network}
+	s := trial{site.Cluster{Dir: c.dir, Name: "kcfail", Network: c.network, Cache: c.cache}}
 	if !c.keep {
-		if err := s.down(ctx); err != nil {
+		if err := s.Down(ctx); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, s.down(context.WithoutCancel(ctx))) }()
+		defer func() { err = errors.Join(err, s.Down(context.WithoutCancel(ctx))) }()
 	}
-	if err := s.up(ctx, c.cache); err != nil {
+	fmt.Fprintln(os.Stderr, "make a cluster of five nodes, three of them masters")
+	if err := s.Up(ctx, 5, 3); err != nil {
 		return err
 	}
 	probes, err := s.probes(ctx)

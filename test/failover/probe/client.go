@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kubeclamp/kubeclamp/test/site/kubeapi"
 )
 
 // Seen is how clients of one sort fared: the longest time without an answer, the longest that one request took, the requests
@@ -45,7 +47,7 @@ type client struct {
 }
 
 func newClient(road, sort, lease string, c config, conf *tls.Config, dial func(context.Context, string, string) (net.Conn, error)) *client {
-	return &client{road: road, sort: sort, space: c.space, lease: lease, last: time.Now(), http: &http.Client{Transport: transport(conf, dial)}}
+	return &client{road: road, sort: sort, space: c.space, lease: lease, last: time.Now(), http: &http.Client{Transport: kubeapi.Transport(conf, dial)}}
 }
 
 const (

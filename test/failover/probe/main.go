@@ -8,19 +8,15 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"github.com/kubeclamp/kubeclamp/test/site/kubeapi"
 )
 
 type config struct {
@@ -46,9 +42,13 @@ func main() {
 }
 
 func run(c config) error {
-	conf, err := identity(c.kubeconfig, c.pool)
+	text, err := os.ReadFile(c.kubeconfig)
 	if err != nil {
 		return err
+	}
+	conf, err := kubeapi.Identity(text, c.pool)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.kubeconfig, err)
 	}
 	roads := map[string]func(context.Context, string, string) (net.Conn, error){
 		"balancer": func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -92,47 +92,4 @@ func run(c config) error {
 		}
 	}
 	return in.Err()
-}
-
-// identity is the certificates of a kubeconfig that carries them.
-func identity(file, name string) (*tls.Config, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	var doc struct {
-		Clusters []struct {
-			Cluster struct {
-				CA string `yaml:"certificate-authority-data"`
-			}
-		}
-		Users []struct {
-			User struct {
-				Cert string `yaml:"client-certificate-data"`
-				Key  string `yaml:"client-key-data"`
-			}
-		}
-	}
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, err
-	}
-	if len(doc.Clusters) == 0 || len(doc.Users) == 0 {
-		return nil, fmt.Errorf("%s names no cluster or no user", file)
-	}
-	var pem [3][]byte
-	for i, b := range []string{doc.Clusters[0].Cluster.CA, doc.Users[0].User.Cert, doc.Users[0].User.Key} {
-		if pem[i], err = base64.StdEncoding.DecodeString(b); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem[0])
-	pair, err := tls.X509KeyPair(pem[1], pem[2])
-	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, ServerName: name, MinVersion: tls.VersionTLS12}, err
-}
-
-// transport keeps one HTTP/2 connection, and finds out that it is dead as late as client-go does.
-func transport(conf *tls.Config, dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
-	return &http.Transport{DialContext: dial, TLSClientConfig: conf.Clone(), TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true,
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}}
 }
