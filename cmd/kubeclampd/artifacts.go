@@ -32,7 +32,7 @@ func openArtifacts(c *config) (*artifact.Cache, error) {
 func artifactsCommand(c *config) *cobra.Command {
 	var list bool
 	var arch string
-	cmd := &cobra.Command{Use: "artifacts [COMPONENT...]", Short: "Fetch or build the binaries and images that clusters need, ahead of time",
+	cmd := &cobra.Command{Use: "artifacts [COMPONENT[@VERSION]...]", Short: "Fetch or build the binaries and images that clusters need, ahead of time",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			cache, err := openArtifacts(c)
 			if err != nil {
@@ -46,9 +46,9 @@ func artifactsCommand(c *config) *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "ARTIFACT\tVERSION\tCACHED")
+			fmt.Fprintln(w, "ARTIFACT\tVERSION\tDEFAULT\tCACHED")
 			for _, i := range items {
-				fmt.Fprintf(w, "%s\t%s\t%t\n", i.Name, i.Version, i.Ready)
+				fmt.Fprintf(w, "%s\t%s\t%t\t%t\n", i.Name, i.Version, !i.OnDemand, i.Ready)
 			}
 			return w.Flush()
 		}}

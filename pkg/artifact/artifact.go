@@ -91,7 +91,7 @@ func Open(c Config) (*Cache, error) {
 	return a, nil
 }
 
-// Stat finds an artifact by "component/file" for an architecture ("" = this machine's). What is not in the cache yet is
+// Stat finds an artifact by "component/file", or "component/file@version", for an architecture ("" = this machine's). What is not in the cache yet is
 // fetched or built first, which may take minutes: Ensure shows progress.
 func (a *Cache) Stat(ctx context.Context, name, arch string) (crowbar.Artifact, error) {
 	art, _, err := a.find(ctx, name, arch)
@@ -120,9 +120,10 @@ func (a *Cache) Path(ctx context.Context, name, arch string) (string, error) {
 // Item is one file of the catalogue and whether the cache has it.
 type Item struct {
 	crowbar.Artifact
-	Arch  string `json:"arch"`
-	Ready bool   `json:"ready"`
-	Path  string `json:"path,omitempty"`
+	Arch     string `json:"arch"`
+	OnDemand bool   `json:"on_demand,omitempty"` // it has to be asked for by its version
+	Ready    bool   `json:"ready"`
+	Path     string `json:"path,omitempty"`
 }
 
 // List is the whole catalogue for an architecture, in the catalogue's order.
@@ -135,7 +136,7 @@ func (a *Cache) List(arch string) ([]Item, error) {
 			return nil, err
 		}
 		for _, f := range c.Files {
-			it := Item{Artifact: crowbar.Artifact{Name: c.Name + "/" + f.Name, Version: c.Version}, Arch: arch}
+			it := Item{Artifact: crowbar.Artifact{Name: c.Name + "/" + f.Name, Version: c.Version}, Arch: arch, OnDemand: c.OnDemand}
 			if err == nil {
 				if art, ok := read(c, f, dir); ok {
 					it.Artifact, it.Ready, it.Path = art, true, filepath.Join(dir, f.Name)

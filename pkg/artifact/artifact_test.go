@@ -490,6 +490,58 @@ func TestBuiltinCatalogue(t *testing.T) {
 	}
 }
 
+func TestVersions(t *testing.T) {
+	c, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := func(version, more string) string {
+		return `{"component": "etcd", "version": "` + version + `"` + more + `, "files": [{"name": "etcd", "fetch": {"amd64": {"url": "http://x", "sha256": "` + sumOf(nil) + `"}}},
+			{"name": "etcdctl", "fetch": {"amd64": {"url": "http://x", "sha256": "` + sumOf(nil) + `"}}}, {"name": "etcdutl", "fetch": {"amd64": {"url": "http://x", "sha256": "` + sumOf(nil) + `"}}}]}`
+	}
+	site, err := c.With("site.json", []byte(`{"components": [`+entry("v9", `, "on_demand": true`)+`]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := c.With("site.json", []byte(`{"components": [`+entry("v8", "")+`]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		in         *Catalogue
+		name, want string // version, or part of the error
+	}{
+		{c, "etcd/etcd", "v3.7.3"},
+		{c, "etcd/etcd@v3.7.3", "v3.7.3"},
+		{c, "etcd/etcdctl@v3.6.16", "v3.6.16"},
+		{c, "etcd/etcd@v9", "version v9 of etcd/etcd is not in the catalogue, which has v3.7.3 (the default), v3.6.16: choose one"},
+		{site, "etcd/etcd@v9", "v9"},
+		{site, "etcd/etcd", "v3.7.3"},
+		{own, "etcd/etcd", "v8"},
+		{own, "etcd/etcd@v3.6.16", "v3.6.16"},
+		{own, "etcd/etcd@v3.7.3", "which has v8 (the default), v3.6.16"},
+	} {
+		got, _, err := x.in.file(x.name)
+		if err == nil && got.Version != x.want || err != nil && !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s: %v, %v; want %s", x.name, got, err, x.want)
+		}
+	}
+	for name, want := range map[string]int{"etcd": 1, "etcd@v3.6.16": 1, "etcd@v9": 0} {
+		if picked, err := c.pick([]string{name}); len(picked) != want || (err == nil) != (want > 0) {
+			t.Errorf("%s: %d components, %v", name, len(picked), err)
+		}
+	}
+	all, _ := c.pick(nil)
+	for _, x := range all {
+		if x.OnDemand {
+			t.Errorf("%s %s is made without being asked for", x.Name, x.Version)
+		}
+	}
+	if v, err := site.Versions("etcd"); err != nil || strings.Join(v, " ") != "v3.7.3 v3.6.16 v9" {
+		t.Errorf("versions: %v, %v", v, err)
+	}
+}
+
 func TestProgressLines(t *testing.T) {
 	var plain, term bytes.Buffer
 	p, q := Progress(&plain, false), Progress(&term, true)

@@ -22,7 +22,8 @@ var builtinJSON []byte
 //go:embed catalogue
 var builtinFiles embed.FS
 
-// Catalogue is every component, those that others are made from first.
+// Catalogue is every component, those that others are made from first. One may be there in several versions: the first that
+// is not on demand is its default.
 type Catalogue struct {
 	Components []*Component `json:"components"`
 
@@ -31,13 +32,14 @@ type Catalogue struct {
 
 // Component is a set of files that come together. Exactly one of Build, Own and Image says how they are made here.
 type Component struct {
-	Name    string `json:"component"`
-	Version string `json:"version"`
-	CPU     int    `json:"cpu_seconds"` // of a build from nothing, measured; what progress is reckoned from
-	Files   []File `json:"files"`
-	Build   *Build `json:"build,omitempty"`
-	Own     string `json:"own,omitempty"` // package of this module
-	Image   *Image `json:"image,omitempty"`
+	Name     string `json:"component"`
+	Version  string `json:"version"`
+	OnDemand bool   `json:"on_demand,omitempty"` // is made only when it is asked for by its version
+	CPU      int    `json:"cpu_seconds"`         // of a build from nothing, measured; what progress is reckoned from
+	Files    []File `json:"files"`
+	Build    *Build `json:"build,omitempty"`
+	Own      string `json:"own,omitempty"` // package of this module
+	Image    *Image `json:"image,omitempty"`
 }
 
 // File is one file of a component; its name is the last part of the artifact's name.
@@ -104,7 +106,8 @@ func Parse(name string, data []byte, files fs.FS) (*Catalogue, error) {
 	return c, nil
 }
 
-// With is the catalogue with a site's own components: those of the same name and files are replaced, others appended.
+// With is the catalogue with a site's own components. One that is on demand replaces that of the same name, files and version;
+// any other one the default of the same name and files. Where there is none, it is appended.
 func (c *Catalogue) With(name string, data []byte) (*Catalogue, error) {
 	over, err := Parse(name, data, c.files)
 	if err != nil {
@@ -112,13 +115,17 @@ func (c *Catalogue) With(name string, data []byte) (*Catalogue, error) {
 	}
 	out := &Catalogue{Components: slices.Clone(c.Components), files: c.files}
 	for _, o := range over.Components {
-		if i := slices.IndexFunc(out.Components, func(x *Component) bool { return x.Name == o.Name && sameFiles(x, o) }); i >= 0 {
+		if i := slices.IndexFunc(out.Components, func(x *Component) bool { return o.replaces(x) }); i >= 0 {
 			out.Components[i] = o
 		} else {
 			out.Components = append(out.Components, o)
 		}
 	}
 	return out, out.check()
+}
+
+func (x *Component) replaces(old *Component) bool {
+	return x.Name == old.Name && sameFiles(x, old) && x.OnDemand == old.OnDemand && (!x.OnDemand || x.Version == old.Version)
 }
 
 func sameFiles(a, b *Component) bool {
@@ -139,10 +146,12 @@ func (c *Catalogue) check() error {
 		fetched := true
 		for _, f := range x.Files {
 			full := x.Name + "/" + f.Name
-			if !plain(f.Name) || seen[full] {
-				say(x, "file %q: the name is empty, has a slash, or is there twice", f.Name)
+			version := full + "@" + x.Version
+			if !plain(f.Name) || seen[version] || !x.OnDemand && seen[full] {
+				say(x, "file %q: the name is empty, has a slash, or is there twice in one version, or by default", f.Name)
 			}
-			seen[full] = true
+			seen[version] = true
+			seen[full] = seen[full] || !x.OnDemand
 			fetched = fetched && len(f.Fetch) > 0
 			for arch, u := range f.Fetch {
 				if u.URL == "" || !isSum(u.SHA256) {
@@ -166,17 +175,65 @@ func (c *Catalogue) check() error {
 	return errors.Join(errs...)
 }
 
-// file finds "component/file".
+// file finds "component/file", or "component/file@version".
 func (c *Catalogue) file(name string) (*Component, File, error) {
-	comp, base, _ := strings.Cut(name, "/")
+	full, version, _ := strings.Cut(name, "@")
+	comp, base, _ := strings.Cut(full, "/")
+	var there []*Component
 	for _, x := range c.Components {
 		for _, f := range x.Files {
-			if x.Name == comp && f.Name == base {
+			if x.Name != comp || f.Name != base {
+				continue
+			}
+			if x.is(version) {
 				return x, f, nil
 			}
+			there = append(there, x)
 		}
 	}
+	if len(there) > 0 {
+		return nil, File{}, unknownVersion(full, version, there)
+	}
 	return nil, File{}, crowbar.Errorf(crowbar.NotFound, "artifact %q is not in the catalogue: it has %s", name, strings.Join(c.Names(), ", "))
+}
+
+// is says that a version is asked for which x has; "" asks for the default.
+func (x *Component) is(version string) bool {
+	return version == "" && !x.OnDemand || version == x.Version
+}
+
+func unknownVersion(what, version string, there []*Component) error {
+	var have []string
+	for _, x := range there {
+		text := x.Version
+		if !x.OnDemand {
+			text += " (the default)"
+		}
+		have = append(have, text)
+	}
+	if version == "" {
+		return crowbar.Errorf(crowbar.NotFound, "the catalogue has no version of %s that is its default: say which of %s", what, strings.Join(have, ", "))
+	}
+	return crowbar.Errorf(crowbar.NotFound, "version %s of %s is not in the catalogue, which has %s: choose one of these, or add it to a catalogue of the site's own (kubeclampd --catalogue)",
+		version, what, strings.Join(have, ", "))
+}
+
+// Versions is the versions of a component, its default first; an error says that there is no such component.
+func (c *Catalogue) Versions(component string) ([]string, error) {
+	var out []string
+	for _, x := range c.Components {
+		switch {
+		case x.Name != component || slices.Contains(out, x.Version):
+		case x.OnDemand:
+			out = append(out, x.Version)
+		default:
+			out = slices.Insert(out, 0, x.Version)
+		}
+	}
+	if len(out) == 0 {
+		return nil, crowbar.Errorf(crowbar.NotFound, "the catalogue has no component %q", component)
+	}
+	return out, nil
 }
 
 // Names is every artifact, "component/file".
@@ -184,33 +241,25 @@ func (c *Catalogue) Names() []string {
 	var out []string
 	for _, x := range c.Components {
 		for _, f := range x.Files {
-			out = append(out, x.Name+"/"+f.Name)
+			if full := x.Name + "/" + f.Name; !slices.Contains(out, full) {
+				out = append(out, full)
+			}
 		}
 	}
 	return out
 }
 
-// pick is the components that hold the named artifacts or are named themselves, with those that they are made from, in the
-// catalogue's order. No name means all.
+// pick is the components that hold the named artifacts or are named themselves, each with @version or in their default, with
+// those that they are made from, in the catalogue's order. No name means all but those on demand.
 func (c *Catalogue) pick(names []string) ([]*Component, error) {
-	if len(names) == 0 {
-		return c.Components, nil
-	}
 	want := map[*Component]bool{}
+	for _, x := range c.Components {
+		want[x] = len(names) == 0 && !x.OnDemand
+	}
 	for _, n := range names {
-		if !strings.Contains(n, "/") {
-			for _, x := range c.Components {
-				want[x] = want[x] || x.Name == n
-			}
-			if slices.ContainsFunc(c.Components, func(x *Component) bool { return x.Name == n }) {
-				continue
-			}
-		}
-		x, _, err := c.file(n)
-		if err != nil {
+		if err := c.choose(n, want); err != nil {
 			return nil, err
 		}
-		want[x] = true
 	}
 	var out []*Component
 	for _, x := range slices.Backward(c.Components) {
@@ -228,6 +277,33 @@ func (c *Catalogue) pick(names []string) ([]*Component, error) {
 	}
 	slices.Reverse(out)
 	return out, nil
+}
+
+// choose notes what a name asks for.
+func (c *Catalogue) choose(name string, want map[*Component]bool) error {
+	if comp, version, _ := strings.Cut(name, "@"); !strings.Contains(comp, "/") {
+		var there []*Component
+		found := false
+		for _, x := range c.Components {
+			if x.Name != comp {
+				continue
+			}
+			there = append(there, x)
+			want[x] = want[x] || x.is(version)
+			found = found || x.is(version)
+		}
+		if found {
+			return nil
+		}
+		if len(there) > 0 {
+			return unknownVersion(comp, version, there)
+		}
+	}
+	x, _, err := c.file(name)
+	if err == nil {
+		want[x] = true
+	}
+	return err
 }
 
 // title is what a human calls it: images are many components of one name.
@@ -289,7 +365,7 @@ func (a *Cache) hash(c *Component, arch string) (string, error) {
 }
 
 func plain(s string) bool {
-	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\\ \n")
+	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/@\\ \n")
 }
 
 func isSum(s string) bool {

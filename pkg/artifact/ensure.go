@@ -41,7 +41,7 @@ type Event struct {
 }
 
 // Ensure brings the named components ("etcd") or artifacts ("etcd/etcd") into the cache, and what they are made from; no
-// name means everything. It does the missing ones only, and says so through progress, which may be nil and is never called
+// name means everything but what is on demand. It does the missing ones only, and says so through progress, which may be nil and is never called
 // twice at once. When one fails the others are stopped.
 func (a *Cache) Ensure(ctx context.Context, arch string, progress func(Event), names ...string) error {
 	arch = orHost(arch)

@@ -152,7 +152,7 @@ func (a *Cache) Export(ctx context.Context, dir, arch string, progress func(Even
 			return err
 		}
 		for _, f := range c.Files {
-			if err := a.export(ctx, c.Name+"/"+f.Name, arch, filepath.Join(to, f.Name)); err != nil {
+			if err := a.export(ctx, c.Name+"/"+f.Name+"@"+c.Version, arch, filepath.Join(to, f.Name)); err != nil {
 				return fmt.Errorf("export %s/%s: %w", c.Name, f.Name, err)
 			}
 		}

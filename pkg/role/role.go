@@ -77,10 +77,19 @@ type Drift struct{ Changes []Change }
 
 // Artifacts streams files of the host's catalogue straight to the node: the bytes do not pass through the plugin.
 type Artifacts interface {
-	// Stat finds an artifact by "component/file", such as "kubernetes/kubelet", for the node's architecture.
+	// Stat finds an artifact by "component/file", such as "kubernetes/kubelet", or "kubernetes/kubelet@v1.36.3" for another version than the
+	// catalogue's default, for the node's architecture.
 	Stat(ctx context.Context, name string) (Artifact, error)
 	// Put writes it to path on the node, atomically, after checking its sha256. The parent folder must exist.
 	Put(ctx context.Context, name, path string, mode fs.FileMode) error
+}
+
+// At is the name of an artifact in a version; "" is the catalogue's default.
+func At(artifact, version string) string {
+	if version == "" {
+		return artifact
+	}
+	return artifact + "@" + version
 }
 
 // Artifact is one file of the catalogue.
