@@ -5,6 +5,7 @@
 # make scale  10,000 simulated nodes of 20 roles, measured and held against the limits; make scale EXTERNAL=1: on an etcd of its own
 # make load   200 clients read and change 1,000 nodes of 20 roles for a minute, held against the limits
 # make failover  masters of a real cluster are lost in six ways; how long programs went without the API (needs root)
+# make restore  a real cluster loses its power, its etcd members, all its masters, and is brought back; nothing is lost (needs root)
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
 # make ui     the web pages in a real browser; pictures of all of them in .ui/
 # make build  the four programs, in bin/
@@ -15,7 +16,7 @@ LAB ?= $(CURDIR)/.lab
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubeclamp
 PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev libseccomp-dev pkg-config util-linux procps kmod ca-certificates
 
-.PHONY: lab test unit robustness e2e check bench bench-ansible scale load failover ui build deps artifacts down clean
+.PHONY: lab test unit robustness e2e check bench bench-ansible scale load failover restore ui build deps artifacts down clean
 
 build:
 	@mkdir -p bin
@@ -68,6 +69,9 @@ scale:
 
 failover: deps build artifacts
 	$(GO) run ./test/failover --check --cache $(CACHE)
+
+restore: deps build artifacts
+	$(GO) run ./test/restore --cache $(CACHE)
 
 load:
 	$(GO) run ./test/load --check

@@ -62,7 +62,8 @@ var doors = map[string][]string{
 	"roles/etcd":            {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
 	"roles/flannel":         {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
 	"test/failover":         {"test/site"},
-	"test/failover/probe":   {"test/site/kubeapi"},           // runs on nodes of the lab
+	"test/failover/probe":   {"test/site/kubeapi"}, // runs on nodes of the lab
+	"test/restore":          {"test/site"},
 	"test/site":             {"pkg/lb", "test/site/kubeapi"}, // a lab cluster and the load that it is under
 	"test/site/kubeapi":     {},
 	"test/beside":           {"pkg/lab", "test/beside/work"},

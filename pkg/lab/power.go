@@ -37,6 +37,13 @@ func (l *Lab) Power(ctx context.Context, verb string, names ...string) error {
 	if err := l.installSelf(); err != nil {
 		return err
 	}
+	if verb == PowerOff { // all at once, as by a power cut
+		for _, name := range names {
+			if pid, err := l.initOf(name); err == nil {
+				_ = kill(pid, syscall.SIGKILL) // what is left of one is seen to below
+			}
+		}
+	}
 	for _, name := range names {
 		n, err := rec.node(name)
 		if err != nil {

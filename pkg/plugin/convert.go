@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"encoding/json"
+	"io"
 	"io/fs"
 	"time"
 
@@ -17,7 +18,7 @@ func infoOut(r role.Role) *rolev1.DescribeResponse {
 	i := r.Describe()
 	_, checks := r.(role.Checker)
 	_, removes := r.(role.Remover)
-	return &rolev1.DescribeResponse{Name: i.Name, Version: i.Version, Wants: i.Wants, Checks: checks, Removes: removes}
+	return &rolev1.DescribeResponse{Name: i.Name, Version: i.Version, Wants: i.Wants, Checks: checks, Removes: removes, Actions: i.Actions}
 }
 
 // ability is what a role said of itself at the start of its process.
@@ -28,7 +29,7 @@ type ability struct {
 }
 
 func infoIn(d *rolev1.DescribeResponse) ability {
-	return ability{info: role.Info{Name: d.GetName(), Version: d.GetVersion(), Wants: d.GetWants()}, checks: d.GetChecks(), removes: d.GetRemoves()}
+	return ability{info: role.Info{Name: d.GetName(), Version: d.GetVersion(), Wants: d.GetWants(), Actions: d.GetActions()}, checks: d.GetChecks(), removes: d.GetRemoves()}
 }
 
 func targetOut(t role.Target, hands uint32) (*rolev1.Target, error) {
@@ -126,6 +127,23 @@ func checkIn(r *rolev1.CheckResponse) (role.Drift, error) {
 		return d, troubleIn(t)
 	}
 	return d, nil
+}
+
+func actIn(r *rolev1.ActRequest, out io.Writer) (role.Action, error) {
+	args, err := dataIn(r.GetArgsJson())
+	return role.Action{Name: r.GetAction(), Args: args, Out: out}, err
+}
+
+func actPiece(b []byte) *rolev1.ActResponse {
+	return &rolev1.ActResponse{Step: &rolev1.ActResponse_Out{Out: b}}
+}
+
+func actEnd(d crowbar.Data, failed error) *rolev1.ActResponse {
+	b, err := dataOut(d)
+	if err != nil && failed == nil {
+		failed = crowbar.Errorf(crowbar.Internal, "what the action gives back is not JSON: %w", err)
+	}
+	return &rolev1.ActResponse{Step: &rolev1.ActResponse_End{End: &rolev1.ActEnd{DataJson: b, Trouble: troubleOut(failed)}}}
 }
 
 func startOut(c jig.Cmd, place string) *rolev1.ExecRequest {

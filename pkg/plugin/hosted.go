@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,6 +97,40 @@ func (r remover) Remove(ctx context.Context, on role.Target) error {
 		}
 		return said(troubleIn(a.GetTrouble()))
 	})
+}
+
+// Act has the role's process do one of the actions that it said it knows.
+func (c *client) Act(ctx context.Context, on role.Target, do role.Action) (out crowbar.Data, err error) {
+	if !slices.Contains(c.info.Actions, do.Name) {
+		return nil, crowbar.Errorf(crowbar.Invalid, "role %s has no action %q", c.info.Name, do.Name)
+	}
+	args, err := dataOut(do.Args)
+	if err != nil {
+		return nil, crowbar.Errorf(crowbar.Invalid, "arguments of action %s: %w", do.Name, err)
+	}
+	err = c.run(ctx, on, func(ctx context.Context, w wire, t *rolev1.Target) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		s, err := w.Act(ctx, &rolev1.ActRequest{Target: t, Action: do.Name, ArgsJson: args})
+		for err == nil {
+			var m *rolev1.ActResponse
+			if m, err = s.Recv(); err != nil {
+				break
+			}
+			if end := m.GetEnd(); end != nil {
+				if trouble := end.GetTrouble(); trouble != nil {
+					return said(troubleIn(trouble))
+				}
+				out, err = dataIn(end.GetDataJson())
+				return err
+			}
+			if _, bad := do.Out.Write(m.GetOut()); bad != nil {
+				return said(fmt.Errorf("what comes out of action %s: %w", do.Name, bad))
+			}
+		}
+		return err
+	})
+	return out, err
 }
 
 // answer is an error that the role itself gave, as against one of the wire.

@@ -434,3 +434,53 @@ func TestByHandItIsRefusedKindly(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 }
+
+type limited struct {
+	bytes.Buffer
+	most int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.most > 0 && l.Len()+len(p) > l.most {
+		return 0, errBroken
+	}
+	return l.Buffer.Write(p)
+}
+
+func TestActions(t *testing.T) {
+	const many = 9 << 20 // more than one message may have
+	a, ok := get(t, host(t), "acts").(role.Actor)
+	if !ok {
+		t.Fatal("a role with actions is no role.Actor")
+	}
+	tests := map[string]struct {
+		do   string
+		most int // that the taker takes
+		got  int
+		want string // in the error
+	}{
+		"done":       {do: "copy", got: many},
+		"fails":      {do: "break", got: many, want: "broken on n1"},
+		"unknown":    {do: "nothing", want: "no action"},
+		"taker ends": {do: "copy", most: 1 << 20, want: errBroken.Error()},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			out := &limited{most: tt.most}
+			d, err := a.Act(t.Context(), role.Target{Node: "n1"}, role.Action{Name: tt.do, Args: crowbar.Data{"bytes": many}, Out: out})
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error %v, want one with %q", err, tt.want)
+				}
+			} else if err != nil || d["node"] != "n1" {
+				t.Errorf("gave back %v, %v", d, err)
+			}
+			if tt.got > 0 && out.Len() != tt.got {
+				t.Errorf("%d bytes came, want %d", out.Len(), tt.got)
+			}
+		})
+	}
+	if _, err := get(t, host(t), "mirror").(role.Actor).Act(t.Context(), role.Target{Node: "n1"}, role.Action{Name: "copy", Out: &limited{}}); crowbar.KindOf(err) != crowbar.Invalid {
+		t.Errorf("an action of a role that has none: %v", err)
+	}
+}

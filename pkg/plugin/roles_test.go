@@ -43,6 +43,7 @@ var testRoles = map[string]func() role.Role{
 			removeRole
 		}{named{"all"}, checkRole{}, removeRole{}}
 	},
+	"acts":  func() role.Role { return actRole{} },
 	"hands": func() role.Role { return handsRole{named{"hands"}} },
 }
 
@@ -63,6 +64,24 @@ type removeRole struct{}
 
 func (removeRole) Remove(_ context.Context, on role.Target) error {
 	return crowbar.Errorf(crowbar.Conflict, "cannot remove from %s", on.Node)
+}
+
+// actRole knows one action that gives out a lot and then says how it ended, and one that fails after having given out a part.
+type actRole struct{ named }
+
+func (actRole) Describe() role.Info {
+	return role.Info{Name: "acts", Actions: []string{"copy", "break"}}
+}
+
+func (actRole) Act(_ context.Context, on role.Target, do role.Action) (crowbar.Data, error) {
+	n, _ := do.Args["bytes"].(float64)
+	if _, err := do.Out.Write(bytes.Repeat([]byte("x"), int(n))); err != nil {
+		return nil, err
+	}
+	if do.Name == "break" {
+		return nil, crowbar.Errorf(crowbar.Conflict, "broken on %s", on.Node)
+	}
+	return crowbar.Data{"node": on.Node}, nil
 }
 
 // mirror gives back what it was given.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -111,6 +112,24 @@ func (s *server) Remove(ctx context.Context, in *rolev1.RemoveRequest) (*rolev1.
 	}
 	defer done()
 	return &rolev1.RemoveResponse{Trouble: troubleOut(r.Remove(ctx, on))}, nil
+}
+
+// Act has the role do one action on one node.
+func (s *server) Act(in *rolev1.ActRequest, to rolev1.RoleService_ActServer) error {
+	a, ok := s.role.(role.Actor)
+	if !ok || !slices.Contains(s.role.Describe().Actions, in.GetAction()) {
+		return statusOut(crowbar.Errorf(crowbar.Invalid, "role %s has no action %q", s.role.Describe().Name, in.GetAction()))
+	}
+	do, err := actIn(in, sender(func(b []byte) error { return to.Send(actPiece(b)) }))
+	if err != nil {
+		return statusOut(crowbar.Errorf(crowbar.Invalid, "arguments of action %s: %w", in.GetAction(), err))
+	}
+	on, done, err := s.target(to.Context(), in.GetTarget())
+	if err != nil {
+		return statusOut(err)
+	}
+	defer done()
+	return to.Send(actEnd(a.Act(to.Context(), on, do)))
 }
 
 // target connects to the hands that the daemon lends for this run.

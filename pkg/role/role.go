@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"reflect"
 	"time"
@@ -36,11 +37,26 @@ type Remover interface {
 	Remove(ctx context.Context, on Target) error
 }
 
+// Actor does what is neither a state to bring about nor a removal, such as taking a copy of what only the node has. An action
+// is one of those in Info.Actions; it leaves the node as Apply left it.
+type Actor interface {
+	// Act does one action. What it gives back is not a secret; what it writes to do.Out may be.
+	Act(ctx context.Context, on Target, do Action) (crowbar.Data, error)
+}
+
+// Action is one action that somebody asks for.
+type Action struct {
+	Name string
+	Args crowbar.Data
+	Out  io.Writer // takes what comes out of it, such as a copy; never nil
+}
+
 // Info is what a role says of itself.
 type Info struct {
 	Name    string   // as in barclamp.yaml
 	Version string   // of this code
 	Wants   []string // attribs that it reads: its own and wanted ones; must all be declared in barclamp.yaml
+	Actions []string // that an Actor knows
 }
 
 // Target is one node for one run.

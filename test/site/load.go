@@ -162,6 +162,18 @@ func (l *Load) Seen() Seen {
 	return s
 }
 
+// Fresh says that every one of the programs has had an answer since then.
+func (l *Load) Fresh(since time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range writers + readers {
+		if !l.last[i].After(since) {
+			return false
+		}
+	}
+	return true
+}
+
 // Acknowledged is the newest value of each object whose write was answered with yes.
 func (l *Load) Acknowledged() map[string]int {
 	l.mu.Lock()

@@ -75,7 +75,7 @@ func (x Trouble_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Trouble_Kind.Descriptor instead.
 func (Trouble_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{11, 0}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{14, 0}
 }
 
 type DescribeRequest struct {
@@ -121,6 +121,7 @@ type DescribeResponse struct {
 	Wants         []string               `protobuf:"bytes,3,rep,name=wants,proto3" json:"wants,omitempty"`
 	Checks        bool                   `protobuf:"varint,4,opt,name=checks,proto3" json:"checks,omitempty"`
 	Removes       bool                   `protobuf:"varint,5,opt,name=removes,proto3" json:"removes,omitempty"`
+	Actions       []string               `protobuf:"bytes,6,rep,name=actions,proto3" json:"actions,omitempty"` // that Act knows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -188,6 +189,13 @@ func (x *DescribeResponse) GetRemoves() bool {
 		return x.Removes
 	}
 	return false
+}
+
+func (x *DescribeResponse) GetActions() []string {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
 }
 
 // Target is one node for one run.
@@ -788,6 +796,200 @@ func (x *RemoveResponse) GetTrouble() *Trouble {
 	return nil
 }
 
+type ActRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        *Target                `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Action        string                 `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	ArgsJson      []byte                 `protobuf:"bytes,3,opt,name=args_json,json=argsJson,proto3" json:"args_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActRequest) Reset() {
+	*x = ActRequest{}
+	mi := &file_role_v1_role_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActRequest) ProtoMessage() {}
+
+func (x *ActRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_role_v1_role_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActRequest.ProtoReflect.Descriptor instead.
+func (*ActRequest) Descriptor() ([]byte, []int) {
+	return file_role_v1_role_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ActRequest) GetTarget() *Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *ActRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *ActRequest) GetArgsJson() []byte {
+	if x != nil {
+		return x.ArgsJson
+	}
+	return nil
+}
+
+type ActResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Step:
+	//
+	//	*ActResponse_Out
+	//	*ActResponse_End
+	Step          isActResponse_Step `protobuf_oneof:"step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActResponse) Reset() {
+	*x = ActResponse{}
+	mi := &file_role_v1_role_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActResponse) ProtoMessage() {}
+
+func (x *ActResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_role_v1_role_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActResponse.ProtoReflect.Descriptor instead.
+func (*ActResponse) Descriptor() ([]byte, []int) {
+	return file_role_v1_role_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ActResponse) GetStep() isActResponse_Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *ActResponse) GetOut() []byte {
+	if x != nil {
+		if x, ok := x.Step.(*ActResponse_Out); ok {
+			return x.Out
+		}
+	}
+	return nil
+}
+
+func (x *ActResponse) GetEnd() *ActEnd {
+	if x != nil {
+		if x, ok := x.Step.(*ActResponse_End); ok {
+			return x.End
+		}
+	}
+	return nil
+}
+
+type isActResponse_Step interface {
+	isActResponse_Step()
+}
+
+type ActResponse_Out struct {
+	Out []byte `protobuf:"bytes,1,opt,name=out,proto3,oneof"`
+}
+
+type ActResponse_End struct {
+	End *ActEnd `protobuf:"bytes,2,opt,name=end,proto3,oneof"`
+}
+
+func (*ActResponse_Out) isActResponse_Step() {}
+
+func (*ActResponse_End) isActResponse_Step() {}
+
+type ActEnd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DataJson      []byte                 `protobuf:"bytes,1,opt,name=data_json,json=dataJson,proto3" json:"data_json,omitempty"`
+	Trouble       *Trouble               `protobuf:"bytes,2,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActEnd) Reset() {
+	*x = ActEnd{}
+	mi := &file_role_v1_role_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActEnd) ProtoMessage() {}
+
+func (x *ActEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_role_v1_role_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActEnd.ProtoReflect.Descriptor instead.
+func (*ActEnd) Descriptor() ([]byte, []int) {
+	return file_role_v1_role_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ActEnd) GetDataJson() []byte {
+	if x != nil {
+		return x.DataJson
+	}
+	return nil
+}
+
+func (x *ActEnd) GetTrouble() *Trouble {
+	if x != nil {
+		return x.Trouble
+	}
+	return nil
+}
+
 // Trouble is an error: in a response, or as a detail of a gRPC status.
 type Trouble struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -803,7 +1005,7 @@ type Trouble struct {
 
 func (x *Trouble) Reset() {
 	*x = Trouble{}
-	mi := &file_role_v1_role_proto_msgTypes[11]
+	mi := &file_role_v1_role_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +1017,7 @@ func (x *Trouble) String() string {
 func (*Trouble) ProtoMessage() {}
 
 func (x *Trouble) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[11]
+	mi := &file_role_v1_role_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +1030,7 @@ func (x *Trouble) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
 func (*Trouble) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{11}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Trouble) GetMessage() string {
@@ -886,7 +1088,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_role_v1_role_proto_msgTypes[12]
+	mi := &file_role_v1_role_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1100,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[12]
+	mi := &file_role_v1_role_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1113,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{12}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Ended) GetArgv() []string {
@@ -950,7 +1152,7 @@ type HelloRequest struct {
 
 func (x *HelloRequest) Reset() {
 	*x = HelloRequest{}
-	mi := &file_role_v1_role_proto_msgTypes[13]
+	mi := &file_role_v1_role_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1164,7 @@ func (x *HelloRequest) String() string {
 func (*HelloRequest) ProtoMessage() {}
 
 func (x *HelloRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[13]
+	mi := &file_role_v1_role_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1177,7 @@ func (x *HelloRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloRequest.ProtoReflect.Descriptor instead.
 func (*HelloRequest) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{13}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{16}
 }
 
 type HelloResponse struct {
@@ -986,7 +1188,7 @@ type HelloResponse struct {
 
 func (x *HelloResponse) Reset() {
 	*x = HelloResponse{}
-	mi := &file_role_v1_role_proto_msgTypes[14]
+	mi := &file_role_v1_role_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1200,7 @@ func (x *HelloResponse) String() string {
 func (*HelloResponse) ProtoMessage() {}
 
 func (x *HelloResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[14]
+	mi := &file_role_v1_role_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1213,7 @@ func (x *HelloResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloResponse.ProtoReflect.Descriptor instead.
 func (*HelloResponse) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{14}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{17}
 }
 
 type ExecRequest struct {
@@ -1029,7 +1231,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_role_v1_role_proto_msgTypes[15]
+	mi := &file_role_v1_role_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1041,7 +1243,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[15]
+	mi := &file_role_v1_role_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1054,7 +1256,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{15}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ExecRequest) GetStep() isExecRequest_Step {
@@ -1143,7 +1345,7 @@ type ExecStart struct {
 
 func (x *ExecStart) Reset() {
 	*x = ExecStart{}
-	mi := &file_role_v1_role_proto_msgTypes[16]
+	mi := &file_role_v1_role_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1357,7 @@ func (x *ExecStart) String() string {
 func (*ExecStart) ProtoMessage() {}
 
 func (x *ExecStart) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[16]
+	mi := &file_role_v1_role_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1370,7 @@ func (x *ExecStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecStart.ProtoReflect.Descriptor instead.
 func (*ExecStart) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{16}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ExecStart) GetArgv() []string {
@@ -1234,7 +1436,7 @@ type ExecResponse struct {
 
 func (x *ExecResponse) Reset() {
 	*x = ExecResponse{}
-	mi := &file_role_v1_role_proto_msgTypes[17]
+	mi := &file_role_v1_role_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1246,7 +1448,7 @@ func (x *ExecResponse) String() string {
 func (*ExecResponse) ProtoMessage() {}
 
 func (x *ExecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[17]
+	mi := &file_role_v1_role_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1259,7 +1461,7 @@ func (x *ExecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecResponse.ProtoReflect.Descriptor instead.
 func (*ExecResponse) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{17}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ExecResponse) GetStep() isExecResponse_Step {
@@ -1332,7 +1534,7 @@ type PutRequest struct {
 
 func (x *PutRequest) Reset() {
 	*x = PutRequest{}
-	mi := &file_role_v1_role_proto_msgTypes[18]
+	mi := &file_role_v1_role_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1546,7 @@ func (x *PutRequest) String() string {
 func (*PutRequest) ProtoMessage() {}
 
 func (x *PutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[18]
+	mi := &file_role_v1_role_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1559,7 @@ func (x *PutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutRequest.ProtoReflect.Descriptor instead.
 func (*PutRequest) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{18}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PutRequest) GetStep() isPutRequest_Step {
@@ -1427,7 +1629,7 @@ type PutStart struct {
 
 func (x *PutStart) Reset() {
 	*x = PutStart{}
-	mi := &file_role_v1_role_proto_msgTypes[19]
+	mi := &file_role_v1_role_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1641,7 @@ func (x *PutStart) String() string {
 func (*PutStart) ProtoMessage() {}
 
 func (x *PutStart) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[19]
+	mi := &file_role_v1_role_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1654,7 @@ func (x *PutStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStart.ProtoReflect.Descriptor instead.
 func (*PutStart) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{19}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PutStart) GetPath() string {
@@ -1484,7 +1686,7 @@ type PutResponse struct {
 
 func (x *PutResponse) Reset() {
 	*x = PutResponse{}
-	mi := &file_role_v1_role_proto_msgTypes[20]
+	mi := &file_role_v1_role_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1698,7 @@ func (x *PutResponse) String() string {
 func (*PutResponse) ProtoMessage() {}
 
 func (x *PutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[20]
+	mi := &file_role_v1_role_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1711,7 @@ func (x *PutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutResponse.ProtoReflect.Descriptor instead.
 func (*PutResponse) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{20}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{23}
 }
 
 type GetRequest struct {
@@ -1521,7 +1723,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_role_v1_role_proto_msgTypes[21]
+	mi := &file_role_v1_role_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +1735,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[21]
+	mi := &file_role_v1_role_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +1748,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{21}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetRequest) GetPath() string {
@@ -1565,7 +1767,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_role_v1_role_proto_msgTypes[22]
+	mi := &file_role_v1_role_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +1779,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[22]
+	mi := &file_role_v1_role_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +1792,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{22}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetResponse) GetContent() []byte {
@@ -1614,7 +1816,7 @@ type DialRequest struct {
 
 func (x *DialRequest) Reset() {
 	*x = DialRequest{}
-	mi := &file_role_v1_role_proto_msgTypes[23]
+	mi := &file_role_v1_role_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1828,7 @@ func (x *DialRequest) String() string {
 func (*DialRequest) ProtoMessage() {}
 
 func (x *DialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[23]
+	mi := &file_role_v1_role_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1841,7 @@ func (x *DialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialRequest.ProtoReflect.Descriptor instead.
 func (*DialRequest) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{23}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DialRequest) GetStep() isDialRequest_Step {
@@ -1708,7 +1910,7 @@ type DialStart struct {
 
 func (x *DialStart) Reset() {
 	*x = DialStart{}
-	mi := &file_role_v1_role_proto_msgTypes[24]
+	mi := &file_role_v1_role_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +1922,7 @@ func (x *DialStart) String() string {
 func (*DialStart) ProtoMessage() {}
 
 func (x *DialStart) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[24]
+	mi := &file_role_v1_role_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +1935,7 @@ func (x *DialStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialStart.ProtoReflect.Descriptor instead.
 func (*DialStart) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{24}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DialStart) GetNetwork() string {
@@ -1759,7 +1961,7 @@ type DialResponse struct {
 
 func (x *DialResponse) Reset() {
 	*x = DialResponse{}
-	mi := &file_role_v1_role_proto_msgTypes[25]
+	mi := &file_role_v1_role_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1771,7 +1973,7 @@ func (x *DialResponse) String() string {
 func (*DialResponse) ProtoMessage() {}
 
 func (x *DialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[25]
+	mi := &file_role_v1_role_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1784,7 +1986,7 @@ func (x *DialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResponse.ProtoReflect.Descriptor instead.
 func (*DialResponse) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{25}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DialResponse) GetData() []byte {
@@ -1803,7 +2005,7 @@ type StatArtifactRequest struct {
 
 func (x *StatArtifactRequest) Reset() {
 	*x = StatArtifactRequest{}
-	mi := &file_role_v1_role_proto_msgTypes[26]
+	mi := &file_role_v1_role_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1815,7 +2017,7 @@ func (x *StatArtifactRequest) String() string {
 func (*StatArtifactRequest) ProtoMessage() {}
 
 func (x *StatArtifactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[26]
+	mi := &file_role_v1_role_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1828,7 +2030,7 @@ func (x *StatArtifactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatArtifactRequest.ProtoReflect.Descriptor instead.
 func (*StatArtifactRequest) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{26}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StatArtifactRequest) GetName() string {
@@ -1850,7 +2052,7 @@ type StatArtifactResponse struct {
 
 func (x *StatArtifactResponse) Reset() {
 	*x = StatArtifactResponse{}
-	mi := &file_role_v1_role_proto_msgTypes[27]
+	mi := &file_role_v1_role_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +2064,7 @@ func (x *StatArtifactResponse) String() string {
 func (*StatArtifactResponse) ProtoMessage() {}
 
 func (x *StatArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[27]
+	mi := &file_role_v1_role_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +2077,7 @@ func (x *StatArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatArtifactResponse.ProtoReflect.Descriptor instead.
 func (*StatArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{27}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StatArtifactResponse) GetName() string {
@@ -1918,7 +2120,7 @@ type PutArtifactRequest struct {
 
 func (x *PutArtifactRequest) Reset() {
 	*x = PutArtifactRequest{}
-	mi := &file_role_v1_role_proto_msgTypes[28]
+	mi := &file_role_v1_role_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +2132,7 @@ func (x *PutArtifactRequest) String() string {
 func (*PutArtifactRequest) ProtoMessage() {}
 
 func (x *PutArtifactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[28]
+	mi := &file_role_v1_role_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2145,7 @@ func (x *PutArtifactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutArtifactRequest.ProtoReflect.Descriptor instead.
 func (*PutArtifactRequest) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{28}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PutArtifactRequest) GetName() string {
@@ -1982,7 +2184,7 @@ type PutArtifactResponse struct {
 
 func (x *PutArtifactResponse) Reset() {
 	*x = PutArtifactResponse{}
-	mi := &file_role_v1_role_proto_msgTypes[29]
+	mi := &file_role_v1_role_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2196,7 @@ func (x *PutArtifactResponse) String() string {
 func (*PutArtifactResponse) ProtoMessage() {}
 
 func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[29]
+	mi := &file_role_v1_role_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2209,7 @@ func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutArtifactResponse.ProtoReflect.Descriptor instead.
 func (*PutArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{29}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{32}
 }
 
 type LogRequest struct {
@@ -2019,7 +2221,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_role_v1_role_proto_msgTypes[30]
+	mi := &file_role_v1_role_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2233,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[30]
+	mi := &file_role_v1_role_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2246,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{30}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LogRequest) GetLine() string {
@@ -2062,7 +2264,7 @@ type LogResponse struct {
 
 func (x *LogResponse) Reset() {
 	*x = LogResponse{}
-	mi := &file_role_v1_role_proto_msgTypes[31]
+	mi := &file_role_v1_role_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2074,7 +2276,7 @@ func (x *LogResponse) String() string {
 func (*LogResponse) ProtoMessage() {}
 
 func (x *LogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_role_v1_role_proto_msgTypes[31]
+	mi := &file_role_v1_role_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2087,7 +2289,7 @@ func (x *LogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogResponse.ProtoReflect.Descriptor instead.
 func (*LogResponse) Descriptor() ([]byte, []int) {
-	return file_role_v1_role_proto_rawDescGZIP(), []int{31}
+	return file_role_v1_role_proto_rawDescGZIP(), []int{34}
 }
 
 var File_role_v1_role_proto protoreflect.FileDescriptor
@@ -2095,13 +2297,14 @@ var File_role_v1_role_proto protoreflect.FileDescriptor
 const file_role_v1_role_proto_rawDesc = "" +
 	"\n" +
 	"\x12role/v1/role.proto\x12\x11kubeclamp.role.v1\"\x11\n" +
-	"\x0fDescribeRequest\"\x88\x01\n" +
+	"\x0fDescribeRequest\"\xa2\x01\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
 	"\x05wants\x18\x03 \x03(\tR\x05wants\x12\x16\n" +
 	"\x06checks\x18\x04 \x01(\bR\x06checks\x12\x18\n" +
-	"\aremoves\x18\x05 \x01(\bR\aremoves\"\xab\x02\n" +
+	"\aremoves\x18\x05 \x01(\bR\aremoves\x12\x18\n" +
+	"\aactions\x18\x06 \x03(\tR\aactions\"\xab\x02\n" +
 	"\x06Target\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1e\n" +
@@ -2147,7 +2350,19 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\rRemoveRequest\x121\n" +
 	"\x06target\x18\x01 \x01(\v2\x19.kubeclamp.role.v1.TargetR\x06target\"F\n" +
 	"\x0eRemoveResponse\x124\n" +
-	"\atrouble\x18\x01 \x01(\v2\x1a.kubeclamp.role.v1.TroubleR\atrouble\"\xca\x02\n" +
+	"\atrouble\x18\x01 \x01(\v2\x1a.kubeclamp.role.v1.TroubleR\atrouble\"t\n" +
+	"\n" +
+	"ActRequest\x121\n" +
+	"\x06target\x18\x01 \x01(\v2\x19.kubeclamp.role.v1.TargetR\x06target\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x12\x1b\n" +
+	"\targs_json\x18\x03 \x01(\fR\bargsJson\"X\n" +
+	"\vActResponse\x12\x12\n" +
+	"\x03out\x18\x01 \x01(\fH\x00R\x03out\x12-\n" +
+	"\x03end\x18\x02 \x01(\v2\x19.kubeclamp.role.v1.ActEndH\x00R\x03endB\x06\n" +
+	"\x04step\"[\n" +
+	"\x06ActEnd\x12\x1b\n" +
+	"\tdata_json\x18\x01 \x01(\fR\bdataJson\x124\n" +
+	"\atrouble\x18\x02 \x01(\v2\x1a.kubeclamp.role.v1.TroubleR\atrouble\"\xca\x02\n" +
 	"\aTrouble\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x123\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1f.kubeclamp.role.v1.Trouble.KindR\x04kind\x12\x1b\n" +
@@ -2233,12 +2448,13 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\n" +
 	"LogRequest\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\tR\x04line\"\r\n" +
-	"\vLogResponse2\xc9\x02\n" +
+	"\vLogResponse2\x91\x03\n" +
 	"\vRoleService\x12S\n" +
 	"\bDescribe\x12\".kubeclamp.role.v1.DescribeRequest\x1a#.kubeclamp.role.v1.DescribeResponse\x12J\n" +
 	"\x05Apply\x12\x1f.kubeclamp.role.v1.ApplyRequest\x1a .kubeclamp.role.v1.ApplyResponse\x12J\n" +
 	"\x05Check\x12\x1f.kubeclamp.role.v1.CheckRequest\x1a .kubeclamp.role.v1.CheckResponse\x12M\n" +
-	"\x06Remove\x12 .kubeclamp.role.v1.RemoveRequest\x1a!.kubeclamp.role.v1.RemoveResponse2\x89\x05\n" +
+	"\x06Remove\x12 .kubeclamp.role.v1.RemoveRequest\x1a!.kubeclamp.role.v1.RemoveResponse\x12F\n" +
+	"\x03Act\x12\x1d.kubeclamp.role.v1.ActRequest\x1a\x1e.kubeclamp.role.v1.ActResponse0\x012\x89\x05\n" +
 	"\fHandsService\x12J\n" +
 	"\x05Hello\x12\x1f.kubeclamp.role.v1.HelloRequest\x1a .kubeclamp.role.v1.HelloResponse\x12K\n" +
 	"\x04Exec\x12\x1e.kubeclamp.role.v1.ExecRequest\x1a\x1f.kubeclamp.role.v1.ExecResponse(\x010\x01\x12F\n" +
@@ -2262,7 +2478,7 @@ func file_role_v1_role_proto_rawDescGZIP() []byte {
 }
 
 var file_role_v1_role_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_role_v1_role_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_role_v1_role_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_role_v1_role_proto_goTypes = []any{
 	(Trouble_Kind)(0),            // 0: kubeclamp.role.v1.Trouble.Kind
 	(*DescribeRequest)(nil),      // 1: kubeclamp.role.v1.DescribeRequest
@@ -2276,74 +2492,82 @@ var file_role_v1_role_proto_goTypes = []any{
 	(*CheckResponse)(nil),        // 9: kubeclamp.role.v1.CheckResponse
 	(*RemoveRequest)(nil),        // 10: kubeclamp.role.v1.RemoveRequest
 	(*RemoveResponse)(nil),       // 11: kubeclamp.role.v1.RemoveResponse
-	(*Trouble)(nil),              // 12: kubeclamp.role.v1.Trouble
-	(*Ended)(nil),                // 13: kubeclamp.role.v1.Ended
-	(*HelloRequest)(nil),         // 14: kubeclamp.role.v1.HelloRequest
-	(*HelloResponse)(nil),        // 15: kubeclamp.role.v1.HelloResponse
-	(*ExecRequest)(nil),          // 16: kubeclamp.role.v1.ExecRequest
-	(*ExecStart)(nil),            // 17: kubeclamp.role.v1.ExecStart
-	(*ExecResponse)(nil),         // 18: kubeclamp.role.v1.ExecResponse
-	(*PutRequest)(nil),           // 19: kubeclamp.role.v1.PutRequest
-	(*PutStart)(nil),             // 20: kubeclamp.role.v1.PutStart
-	(*PutResponse)(nil),          // 21: kubeclamp.role.v1.PutResponse
-	(*GetRequest)(nil),           // 22: kubeclamp.role.v1.GetRequest
-	(*GetResponse)(nil),          // 23: kubeclamp.role.v1.GetResponse
-	(*DialRequest)(nil),          // 24: kubeclamp.role.v1.DialRequest
-	(*DialStart)(nil),            // 25: kubeclamp.role.v1.DialStart
-	(*DialResponse)(nil),         // 26: kubeclamp.role.v1.DialResponse
-	(*StatArtifactRequest)(nil),  // 27: kubeclamp.role.v1.StatArtifactRequest
-	(*StatArtifactResponse)(nil), // 28: kubeclamp.role.v1.StatArtifactResponse
-	(*PutArtifactRequest)(nil),   // 29: kubeclamp.role.v1.PutArtifactRequest
-	(*PutArtifactResponse)(nil),  // 30: kubeclamp.role.v1.PutArtifactResponse
-	(*LogRequest)(nil),           // 31: kubeclamp.role.v1.LogRequest
-	(*LogResponse)(nil),          // 32: kubeclamp.role.v1.LogResponse
-	nil,                          // 33: kubeclamp.role.v1.ExecStart.EnvEntry
+	(*ActRequest)(nil),           // 12: kubeclamp.role.v1.ActRequest
+	(*ActResponse)(nil),          // 13: kubeclamp.role.v1.ActResponse
+	(*ActEnd)(nil),               // 14: kubeclamp.role.v1.ActEnd
+	(*Trouble)(nil),              // 15: kubeclamp.role.v1.Trouble
+	(*Ended)(nil),                // 16: kubeclamp.role.v1.Ended
+	(*HelloRequest)(nil),         // 17: kubeclamp.role.v1.HelloRequest
+	(*HelloResponse)(nil),        // 18: kubeclamp.role.v1.HelloResponse
+	(*ExecRequest)(nil),          // 19: kubeclamp.role.v1.ExecRequest
+	(*ExecStart)(nil),            // 20: kubeclamp.role.v1.ExecStart
+	(*ExecResponse)(nil),         // 21: kubeclamp.role.v1.ExecResponse
+	(*PutRequest)(nil),           // 22: kubeclamp.role.v1.PutRequest
+	(*PutStart)(nil),             // 23: kubeclamp.role.v1.PutStart
+	(*PutResponse)(nil),          // 24: kubeclamp.role.v1.PutResponse
+	(*GetRequest)(nil),           // 25: kubeclamp.role.v1.GetRequest
+	(*GetResponse)(nil),          // 26: kubeclamp.role.v1.GetResponse
+	(*DialRequest)(nil),          // 27: kubeclamp.role.v1.DialRequest
+	(*DialStart)(nil),            // 28: kubeclamp.role.v1.DialStart
+	(*DialResponse)(nil),         // 29: kubeclamp.role.v1.DialResponse
+	(*StatArtifactRequest)(nil),  // 30: kubeclamp.role.v1.StatArtifactRequest
+	(*StatArtifactResponse)(nil), // 31: kubeclamp.role.v1.StatArtifactResponse
+	(*PutArtifactRequest)(nil),   // 32: kubeclamp.role.v1.PutArtifactRequest
+	(*PutArtifactResponse)(nil),  // 33: kubeclamp.role.v1.PutArtifactResponse
+	(*LogRequest)(nil),           // 34: kubeclamp.role.v1.LogRequest
+	(*LogResponse)(nil),          // 35: kubeclamp.role.v1.LogResponse
+	nil,                          // 36: kubeclamp.role.v1.ExecStart.EnvEntry
 }
 var file_role_v1_role_proto_depIdxs = []int32{
 	4,  // 0: kubeclamp.role.v1.Target.peers:type_name -> kubeclamp.role.v1.Peer
 	3,  // 1: kubeclamp.role.v1.ApplyRequest.target:type_name -> kubeclamp.role.v1.Target
 	5,  // 2: kubeclamp.role.v1.ApplyResponse.changes:type_name -> kubeclamp.role.v1.Change
-	12, // 3: kubeclamp.role.v1.ApplyResponse.trouble:type_name -> kubeclamp.role.v1.Trouble
+	15, // 3: kubeclamp.role.v1.ApplyResponse.trouble:type_name -> kubeclamp.role.v1.Trouble
 	3,  // 4: kubeclamp.role.v1.CheckRequest.target:type_name -> kubeclamp.role.v1.Target
 	5,  // 5: kubeclamp.role.v1.CheckResponse.changes:type_name -> kubeclamp.role.v1.Change
-	12, // 6: kubeclamp.role.v1.CheckResponse.trouble:type_name -> kubeclamp.role.v1.Trouble
+	15, // 6: kubeclamp.role.v1.CheckResponse.trouble:type_name -> kubeclamp.role.v1.Trouble
 	3,  // 7: kubeclamp.role.v1.RemoveRequest.target:type_name -> kubeclamp.role.v1.Target
-	12, // 8: kubeclamp.role.v1.RemoveResponse.trouble:type_name -> kubeclamp.role.v1.Trouble
-	0,  // 9: kubeclamp.role.v1.Trouble.kind:type_name -> kubeclamp.role.v1.Trouble.Kind
-	13, // 10: kubeclamp.role.v1.Trouble.ended:type_name -> kubeclamp.role.v1.Ended
-	17, // 11: kubeclamp.role.v1.ExecRequest.start:type_name -> kubeclamp.role.v1.ExecStart
-	33, // 12: kubeclamp.role.v1.ExecStart.env:type_name -> kubeclamp.role.v1.ExecStart.EnvEntry
-	20, // 13: kubeclamp.role.v1.PutRequest.start:type_name -> kubeclamp.role.v1.PutStart
-	25, // 14: kubeclamp.role.v1.DialRequest.start:type_name -> kubeclamp.role.v1.DialStart
-	1,  // 15: kubeclamp.role.v1.RoleService.Describe:input_type -> kubeclamp.role.v1.DescribeRequest
-	6,  // 16: kubeclamp.role.v1.RoleService.Apply:input_type -> kubeclamp.role.v1.ApplyRequest
-	8,  // 17: kubeclamp.role.v1.RoleService.Check:input_type -> kubeclamp.role.v1.CheckRequest
-	10, // 18: kubeclamp.role.v1.RoleService.Remove:input_type -> kubeclamp.role.v1.RemoveRequest
-	14, // 19: kubeclamp.role.v1.HandsService.Hello:input_type -> kubeclamp.role.v1.HelloRequest
-	16, // 20: kubeclamp.role.v1.HandsService.Exec:input_type -> kubeclamp.role.v1.ExecRequest
-	19, // 21: kubeclamp.role.v1.HandsService.Put:input_type -> kubeclamp.role.v1.PutRequest
-	22, // 22: kubeclamp.role.v1.HandsService.Get:input_type -> kubeclamp.role.v1.GetRequest
-	24, // 23: kubeclamp.role.v1.HandsService.Dial:input_type -> kubeclamp.role.v1.DialRequest
-	27, // 24: kubeclamp.role.v1.HandsService.StatArtifact:input_type -> kubeclamp.role.v1.StatArtifactRequest
-	29, // 25: kubeclamp.role.v1.HandsService.PutArtifact:input_type -> kubeclamp.role.v1.PutArtifactRequest
-	31, // 26: kubeclamp.role.v1.HandsService.Log:input_type -> kubeclamp.role.v1.LogRequest
-	2,  // 27: kubeclamp.role.v1.RoleService.Describe:output_type -> kubeclamp.role.v1.DescribeResponse
-	7,  // 28: kubeclamp.role.v1.RoleService.Apply:output_type -> kubeclamp.role.v1.ApplyResponse
-	9,  // 29: kubeclamp.role.v1.RoleService.Check:output_type -> kubeclamp.role.v1.CheckResponse
-	11, // 30: kubeclamp.role.v1.RoleService.Remove:output_type -> kubeclamp.role.v1.RemoveResponse
-	15, // 31: kubeclamp.role.v1.HandsService.Hello:output_type -> kubeclamp.role.v1.HelloResponse
-	18, // 32: kubeclamp.role.v1.HandsService.Exec:output_type -> kubeclamp.role.v1.ExecResponse
-	21, // 33: kubeclamp.role.v1.HandsService.Put:output_type -> kubeclamp.role.v1.PutResponse
-	23, // 34: kubeclamp.role.v1.HandsService.Get:output_type -> kubeclamp.role.v1.GetResponse
-	26, // 35: kubeclamp.role.v1.HandsService.Dial:output_type -> kubeclamp.role.v1.DialResponse
-	28, // 36: kubeclamp.role.v1.HandsService.StatArtifact:output_type -> kubeclamp.role.v1.StatArtifactResponse
-	30, // 37: kubeclamp.role.v1.HandsService.PutArtifact:output_type -> kubeclamp.role.v1.PutArtifactResponse
-	32, // 38: kubeclamp.role.v1.HandsService.Log:output_type -> kubeclamp.role.v1.LogResponse
-	27, // [27:39] is the sub-list for method output_type
-	15, // [15:27] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	15, // 8: kubeclamp.role.v1.RemoveResponse.trouble:type_name -> kubeclamp.role.v1.Trouble
+	3,  // 9: kubeclamp.role.v1.ActRequest.target:type_name -> kubeclamp.role.v1.Target
+	14, // 10: kubeclamp.role.v1.ActResponse.end:type_name -> kubeclamp.role.v1.ActEnd
+	15, // 11: kubeclamp.role.v1.ActEnd.trouble:type_name -> kubeclamp.role.v1.Trouble
+	0,  // 12: kubeclamp.role.v1.Trouble.kind:type_name -> kubeclamp.role.v1.Trouble.Kind
+	16, // 13: kubeclamp.role.v1.Trouble.ended:type_name -> kubeclamp.role.v1.Ended
+	20, // 14: kubeclamp.role.v1.ExecRequest.start:type_name -> kubeclamp.role.v1.ExecStart
+	36, // 15: kubeclamp.role.v1.ExecStart.env:type_name -> kubeclamp.role.v1.ExecStart.EnvEntry
+	23, // 16: kubeclamp.role.v1.PutRequest.start:type_name -> kubeclamp.role.v1.PutStart
+	28, // 17: kubeclamp.role.v1.DialRequest.start:type_name -> kubeclamp.role.v1.DialStart
+	1,  // 18: kubeclamp.role.v1.RoleService.Describe:input_type -> kubeclamp.role.v1.DescribeRequest
+	6,  // 19: kubeclamp.role.v1.RoleService.Apply:input_type -> kubeclamp.role.v1.ApplyRequest
+	8,  // 20: kubeclamp.role.v1.RoleService.Check:input_type -> kubeclamp.role.v1.CheckRequest
+	10, // 21: kubeclamp.role.v1.RoleService.Remove:input_type -> kubeclamp.role.v1.RemoveRequest
+	12, // 22: kubeclamp.role.v1.RoleService.Act:input_type -> kubeclamp.role.v1.ActRequest
+	17, // 23: kubeclamp.role.v1.HandsService.Hello:input_type -> kubeclamp.role.v1.HelloRequest
+	19, // 24: kubeclamp.role.v1.HandsService.Exec:input_type -> kubeclamp.role.v1.ExecRequest
+	22, // 25: kubeclamp.role.v1.HandsService.Put:input_type -> kubeclamp.role.v1.PutRequest
+	25, // 26: kubeclamp.role.v1.HandsService.Get:input_type -> kubeclamp.role.v1.GetRequest
+	27, // 27: kubeclamp.role.v1.HandsService.Dial:input_type -> kubeclamp.role.v1.DialRequest
+	30, // 28: kubeclamp.role.v1.HandsService.StatArtifact:input_type -> kubeclamp.role.v1.StatArtifactRequest
+	32, // 29: kubeclamp.role.v1.HandsService.PutArtifact:input_type -> kubeclamp.role.v1.PutArtifactRequest
+	34, // 30: kubeclamp.role.v1.HandsService.Log:input_type -> kubeclamp.role.v1.LogRequest
+	2,  // 31: kubeclamp.role.v1.RoleService.Describe:output_type -> kubeclamp.role.v1.DescribeResponse
+	7,  // 32: kubeclamp.role.v1.RoleService.Apply:output_type -> kubeclamp.role.v1.ApplyResponse
+	9,  // 33: kubeclamp.role.v1.RoleService.Check:output_type -> kubeclamp.role.v1.CheckResponse
+	11, // 34: kubeclamp.role.v1.RoleService.Remove:output_type -> kubeclamp.role.v1.RemoveResponse
+	13, // 35: kubeclamp.role.v1.RoleService.Act:output_type -> kubeclamp.role.v1.ActResponse
+	18, // 36: kubeclamp.role.v1.HandsService.Hello:output_type -> kubeclamp.role.v1.HelloResponse
+	21, // 37: kubeclamp.role.v1.HandsService.Exec:output_type -> kubeclamp.role.v1.ExecResponse
+	24, // 38: kubeclamp.role.v1.HandsService.Put:output_type -> kubeclamp.role.v1.PutResponse
+	26, // 39: kubeclamp.role.v1.HandsService.Get:output_type -> kubeclamp.role.v1.GetResponse
+	29, // 40: kubeclamp.role.v1.HandsService.Dial:output_type -> kubeclamp.role.v1.DialResponse
+	31, // 41: kubeclamp.role.v1.HandsService.StatArtifact:output_type -> kubeclamp.role.v1.StatArtifactResponse
+	33, // 42: kubeclamp.role.v1.HandsService.PutArtifact:output_type -> kubeclamp.role.v1.PutArtifactResponse
+	35, // 43: kubeclamp.role.v1.HandsService.Log:output_type -> kubeclamp.role.v1.LogResponse
+	31, // [31:44] is the sub-list for method output_type
+	18, // [18:31] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_role_v1_role_proto_init() }
@@ -2351,23 +2575,27 @@ func file_role_v1_role_proto_init() {
 	if File_role_v1_role_proto != nil {
 		return
 	}
-	file_role_v1_role_proto_msgTypes[15].OneofWrappers = []any{
+	file_role_v1_role_proto_msgTypes[12].OneofWrappers = []any{
+		(*ActResponse_Out)(nil),
+		(*ActResponse_End)(nil),
+	}
+	file_role_v1_role_proto_msgTypes[18].OneofWrappers = []any{
 		(*ExecRequest_Start)(nil),
 		(*ExecRequest_Stdin)(nil),
 		(*ExecRequest_StdinEnd)(nil),
 		(*ExecRequest_StdinBroken)(nil),
 	}
-	file_role_v1_role_proto_msgTypes[17].OneofWrappers = []any{
+	file_role_v1_role_proto_msgTypes[20].OneofWrappers = []any{
 		(*ExecResponse_Stdout)(nil),
 		(*ExecResponse_Stderr)(nil),
 		(*ExecResponse_Code)(nil),
 	}
-	file_role_v1_role_proto_msgTypes[18].OneofWrappers = []any{
+	file_role_v1_role_proto_msgTypes[21].OneofWrappers = []any{
 		(*PutRequest_Start)(nil),
 		(*PutRequest_Content)(nil),
 		(*PutRequest_End)(nil),
 	}
-	file_role_v1_role_proto_msgTypes[23].OneofWrappers = []any{
+	file_role_v1_role_proto_msgTypes[26].OneofWrappers = []any{
 		(*DialRequest_Start)(nil),
 		(*DialRequest_Data)(nil),
 		(*DialRequest_End)(nil),
@@ -2378,7 +2606,7 @@ func file_role_v1_role_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_role_v1_role_proto_rawDesc), len(file_role_v1_role_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   33,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

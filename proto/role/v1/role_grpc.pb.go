@@ -25,6 +25,7 @@ const (
 	RoleService_Apply_FullMethodName    = "/kubeclamp.role.v1.RoleService/Apply"
 	RoleService_Check_FullMethodName    = "/kubeclamp.role.v1.RoleService/Check"
 	RoleService_Remove_FullMethodName   = "/kubeclamp.role.v1.RoleService/Remove"
+	RoleService_Act_FullMethodName      = "/kubeclamp.role.v1.RoleService/Act"
 )
 
 // RoleServiceClient is the client API for RoleService service.
@@ -37,6 +38,8 @@ type RoleServiceClient interface {
 	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (*ApplyResponse, error)
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*RemoveResponse, error)
+	// Act: what comes out of the action, in pieces, and last how it ended.
+	Act(ctx context.Context, in *ActRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ActResponse], error)
 }
 
 type roleServiceClient struct {
@@ -87,6 +90,25 @@ func (c *roleServiceClient) Remove(ctx context.Context, in *RemoveRequest, opts 
 	return out, nil
 }
 
+func (c *roleServiceClient) Act(ctx context.Context, in *ActRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ActResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RoleService_ServiceDesc.Streams[0], RoleService_Act_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ActRequest, ActResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RoleService_ActClient = grpc.ServerStreamingClient[ActResponse]
+
 // RoleServiceServer is the server API for RoleService service.
 // All implementations must embed UnimplementedRoleServiceServer
 // for forward compatibility.
@@ -97,6 +119,8 @@ type RoleServiceServer interface {
 	Apply(context.Context, *ApplyRequest) (*ApplyResponse, error)
 	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	Remove(context.Context, *RemoveRequest) (*RemoveResponse, error)
+	// Act: what comes out of the action, in pieces, and last how it ended.
+	Act(*ActRequest, grpc.ServerStreamingServer[ActResponse]) error
 	mustEmbedUnimplementedRoleServiceServer()
 }
 
@@ -118,6 +142,9 @@ func (UnimplementedRoleServiceServer) Check(context.Context, *CheckRequest) (*Ch
 }
 func (UnimplementedRoleServiceServer) Remove(context.Context, *RemoveRequest) (*RemoveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Remove not implemented")
+}
+func (UnimplementedRoleServiceServer) Act(*ActRequest, grpc.ServerStreamingServer[ActResponse]) error {
+	return status.Error(codes.Unimplemented, "method Act not implemented")
 }
 func (UnimplementedRoleServiceServer) mustEmbedUnimplementedRoleServiceServer() {}
 func (UnimplementedRoleServiceServer) testEmbeddedByValue()                     {}
@@ -212,6 +239,17 @@ func _RoleService_Remove_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RoleService_Act_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ActRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RoleServiceServer).Act(m, &grpc.GenericServerStream[ActRequest, ActResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RoleService_ActServer = grpc.ServerStreamingServer[ActResponse]
+
 // RoleService_ServiceDesc is the grpc.ServiceDesc for RoleService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -236,7 +274,13 @@ var RoleService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RoleService_Remove_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Act",
+			Handler:       _RoleService_Act_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "role/v1/role.proto",
 }
 

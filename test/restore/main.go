@@ -1,0 +1,134 @@
+// Command restore loses what a real cluster stands on, in one way after another, brings it back by the documented verbs, and
+// looks whether everything is there that a program had been told was written. It does not know how any of that is done.
+//
+// The cluster is a lab of its own, which is taken down at the end. Run it as root from the top of the source tree: make restore.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/test/site"
+)
+
+type config struct {
+	dir, network, cache string
+	only                string
+	seed                uint64
+	rounds              int
+	keep                bool
+	timeout             time.Duration
+}
+
+// trial is the cluster and what the losses have in common.
+type trial struct {
+	site.Cluster
+	load   *site.Load
+	chance *rand.Rand
+	rounds int
+}
+
+var nodes = []string{"n1", "n2", "n3"} // all of them masters
+
+// losses are done in this order.
+var losses = []struct {
+	name string
+	do   func(s *trial, ctx context.Context) error
+}{
+	{"cold-start", (*trial).coldStart},
+}
+
+func main() {
+	var c config
+	flag.StringVar(&c.dir, "dir", ".lab-restore", "folder of the cluster; it is removed")
+	flag.StringVar(&c.network, "network", "10.203.0.0/16", "network of the nodes")
+	flag.StringVar(&c.cache, "cache", "", "folder of artifacts and lab images")
+	flag.StringVar(&c.only, "only", "", "one loss alone: cold-start")
+	flag.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "what comes by chance, such as the order of boots")
+	flag.IntVar(&c.rounds, "rounds", 3, "power cuts")
+	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
+	flag.DurationVar(&c.timeout, "timeout", 40*time.Minute, "give up after this time")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	err := lose(ctx, c)
+	cancel()
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "restore:", err)
+		os.Exit(1)
+	}
+}
+
+func lose(ctx context.Context, c config) (err error) {
+	if c.dir, err = filepath.Abs(c.dir); err != nil {
+		return err
+	}
+	s := &trial{Cluster: site.Cluster{Dir: c.dir, Name: "kcrest", Network: c.network, Cache: c.cache},
+		chance: rand.New(rand.NewPCG(c.seed, 0)), rounds: c.rounds}
+	if !c.keep {
+		if err := s.Down(ctx); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Down(context.WithoutCancel(ctx))) }()
+	}
+	fmt.Printf("seed %d\n", c.seed)
+	if err := s.Up(ctx, len(nodes), len(nodes)); err != nil {
+		return err
+	}
+	if s.load, err = s.StartLoad(ctx, nodes[0]); err != nil {
+		return err
+	}
+	defer func() { s.load.Stop() }()
+	known := false
+	for _, l := range losses {
+		if c.only != "" && c.only != l.name {
+			continue
+		}
+		known = true
+		if err := l.do(s, ctx); err != nil {
+			return fmt.Errorf("%s: %w", l.name, err)
+		}
+	}
+	if !known {
+		return fmt.Errorf("-only %s: there is no such loss", c.only)
+	}
+	return nil
+}
+
+// kept is an error unless the cluster has all that was acknowledged.
+func (s *trial) kept(ctx context.Context, acked map[string]int) error {
+	lost, err := s.load.Lost(ctx, acked)
+	if err != nil {
+		return err
+	}
+	if len(lost) > 0 {
+		return fmt.Errorf("%d of %d acknowledged writes are lost: %v", len(lost), len(acked), lost)
+	}
+	return nil
+}
+
+// wrote waits until every program of the load has been answered since the call, and gives the time that took.
+func (s *trial) wrote(ctx context.Context, limit time.Duration) (time.Duration, error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		if s.load.Fresh(began) {
+			return time.Since(began), nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("not every program was answered within %s: %s; %v", limit, s.load.Seen(), s.load.Seen().Errors)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
