@@ -21,7 +21,8 @@ type layered struct {
 }
 
 // layer puts vertices into layers by the longest way that leads to them, and then as near to what follows as they can be.
-func layer(n int, edges [][2]int, size func(vertex int) int, bend int) *layered {
+// With least, each has a layer above which it does not come, and stays there if it can.
+func layer(n int, edges [][2]int, least []int, size func(vertex int) int, bend int) *layered {
 	l := &layered{turned: turn(n, edges)}
 	down := make([][]int, n)
 	up := make([][]int, n)
@@ -32,7 +33,7 @@ func layer(n int, edges [][2]int, size func(vertex int) int, bend int) *layered 
 		}
 		down[from], up[to] = append(down[from], to), append(up[to], from)
 	}
-	rank := ranks(n, up, down)
+	rank := ranks(n, up, down, least)
 	for v := range n {
 		l.add(cell{vertex: v, layer: rank[v], size: size(v)})
 	}
@@ -98,8 +99,9 @@ func turn(n int, edges [][2]int) []bool {
 }
 
 // ranks is the layer of each vertex. One that nothing comes before goes down to just above what follows it first.
-func ranks(n int, up, down [][]int) []int {
+func ranks(n int, up, down [][]int, least []int) []int {
 	rank := make([]int, n)
+	copy(rank, least)
 	left := make([]int, n)
 	var todo []int
 	for v := range n {
@@ -118,7 +120,7 @@ func ranks(n int, up, down [][]int) []int {
 		}
 	}
 	for v := range n {
-		if len(up[v]) > 0 || len(down[v]) == 0 {
+		if len(up[v]) > 0 || len(down[v]) == 0 || least != nil {
 			continue
 		}
 		nearest := rank[down[v][0]]

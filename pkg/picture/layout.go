@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -12,6 +13,13 @@ type Layout struct {
 	Width, Height int
 	Boxes         []Box  // one a vertex, by key
 	Lines         []Line // one an edge
+	Bands         []Band // of a ranked graph: its layers, from the first
+}
+
+// Band is the stretch of a picture that a layer takes, from edge to edge.
+type Band struct {
+	Rank       int // the lowest of its vertices
+	X, Y, W, H int
 }
 
 // Box is the place of a vertex; X and Y are its upper left corner.
@@ -26,6 +34,9 @@ type Line struct {
 	Edge
 	Points []Point
 }
+
+// MiddleX is half way along a band.
+func (b Band) MiddleX() int { return b.X + b.W/2 }
 
 // Point is a place in a picture.
 type Point struct{ X, Y int }
@@ -64,7 +75,7 @@ func (g Graph) Layout(d Direction) Layout {
 	for i, e := range g.Edges {
 		edges[i] = [2]int{index[e.From], index[e.To]}
 	}
-	l := layer(len(g.Vertices), edges, func(v int) int {
+	l := layer(len(g.Vertices), edges, g.least(), func(v int) int {
 		if d == Across {
 			return out.Boxes[v].H
 		}
@@ -72,6 +83,23 @@ func (g Graph) Layout(d Direction) Layout {
 	}, bendWidth)
 	l.place()
 	out.settle(l, d)
+	return out
+}
+
+// least is the layer of each rank there is, so that ranks that nothing has take no room; nil where the graph has none.
+func (g Graph) least() []int {
+	if !g.Ranked {
+		return nil
+	}
+	all := map[int]bool{}
+	for _, v := range g.Vertices {
+		all[v.Rank] = true
+	}
+	order := slices.Sorted(maps.Keys(all))
+	out := make([]int, len(g.Vertices))
+	for i, v := range g.Vertices {
+		out[i], _ = slices.BinarySearch(order, v.Rank)
+	}
 	return out
 }
 
@@ -220,6 +248,26 @@ func (out *Layout) settle(l *layered, d Direction) {
 			out.Width, out.Height = max(out.Width, p.X+margin), max(out.Height, p.Y+margin)
 		}
 		out.Lines = append(out.Lines, Line{e, points})
+	}
+	if out.Ranked {
+		out.band(start, thick, d)
+	}
+}
+
+// band gives each layer its stretch, which reaches to the middle between it and the next.
+func (out *Layout) band(start, thick []int, d Direction) {
+	for i := range start {
+		low, high := start[i]-apart/2, start[i]+thick[i]+apart/2
+		b := Band{Rank: math.MaxInt, X: low, W: high - low, H: out.Height}
+		if d == Down {
+			b.X, b.Y, b.W, b.H = 0, low, out.Width, high-low
+		}
+		for _, v := range out.Boxes {
+			if v.Layer == i {
+				b.Rank = min(b.Rank, v.Rank)
+			}
+		}
+		out.Bands = append(out.Bands, b)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // Graph is what is drawn. Keys of vertices are unique; an edge that names a key that there is not is left out.
 type Graph struct {
 	Title    string // one line; read aloud to those who do not see the picture
+	Ranked   bool   // vertices say by their rank how far down they are at least; else the edges alone do
 	Vertices []Vertex
 	Edges    []Edge
 }
@@ -25,6 +26,7 @@ type Vertex struct {
 	Class string // a word, such as the name of a state: a class in SVG and Mermaid, a colour in DOT
 	Link  string // where a click in the SVG goes; "" = nowhere
 	About string // a longer text for a pointer that rests on the box; "" = mark and label
+	Rank  int    // of a ranked graph: those of one rank share a layer, and a lower one is nearer to the beginning
 }
 
 // Edge says that From comes before To.
@@ -35,7 +37,7 @@ type Edge struct {
 
 // sorted is the graph in one order, without edges that lead nowhere, to themselves, or are said twice.
 func (g Graph) sorted() Graph {
-	out := Graph{Title: g.Title, Vertices: slices.Clone(g.Vertices)}
+	out := Graph{Title: g.Title, Ranked: g.Ranked, Vertices: slices.Clone(g.Vertices)}
 	slices.SortFunc(out.Vertices, func(a, b Vertex) int { return cmp.Compare(a.Key, b.Key) })
 	out.Vertices = slices.CompactFunc(out.Vertices, func(a, b Vertex) bool { return a.Key == b.Key })
 	has := map[string]bool{}

@@ -18,10 +18,10 @@ func graphs(acyclic bool) *rapid.Generator[Graph] {
 	return rapid.Custom(func(t *rapid.T) Graph {
 		hostile := rapid.SampledFrom([]string{"etcd", "k8s-master", `a"b\`, "<script>alert(1)</script>", "]]>&amp;", "\x1b[31mred\x00", "two\nlines", "größe", strings.Repeat("long ", 20), ""})
 		n := rapid.IntRange(0, 25).Draw(t, "vertices")
-		g := Graph{Title: hostile.Draw(t, "title")}
+		g := Graph{Title: hostile.Draw(t, "title"), Ranked: rapid.Bool().Draw(t, "ranked")}
 		for i := range n {
 			g.Vertices = append(g.Vertices, Vertex{Key: fmt.Sprintf("%02d%s", i, hostile.Draw(t, "key")), Label: hostile.Draw(t, "label"), Note: hostile.Draw(t, "note"),
-				Mark: rapid.SampledFrom([]string{"", "+", "x"}).Draw(t, "mark"), Class: rapid.SampledFrom([]string{"", "active", "error", `"><b`}).Draw(t, "class"), Link: hostile.Draw(t, "link")})
+				Mark: rapid.SampledFrom([]string{"", "+", "x"}).Draw(t, "mark"), Class: rapid.SampledFrom([]string{"", "active", "error", `"><b`}).Draw(t, "class"), Link: hostile.Draw(t, "link"), Rank: 3 * rapid.IntRange(0, 4).Draw(t, "rank")})
 		}
 		for i := 0; n > 1 && i < rapid.IntRange(0, 2*n).Draw(t, "edges"); i++ {
 			a, b := rapid.IntRange(0, n-1).Draw(t, "from"), rapid.IntRange(0, n-1).Draw(t, "to")
@@ -55,6 +55,20 @@ func TestLayoutHolds(t *testing.T) {
 					}
 				}
 			}
+			for _, b := range l.Boxes {
+				if !g.Ranked {
+					break
+				}
+				in := l.Bands[b.Layer]
+				if in.Rank > b.Rank || b.X < in.X || b.Y < in.Y || b.X+b.W > in.X+in.W || b.Y+b.H > in.Y+in.H {
+					t.Fatalf("%+v is not in its band %+v", b, in)
+				}
+				for _, other := range l.Boxes {
+					if other.Rank < b.Rank && other.Layer > b.Layer && len(g.Edges) == 0 || len(g.Edges) == 0 && (other.Rank == b.Rank) != (other.Layer == b.Layer) {
+						t.Fatalf("%+v and %+v are in layers other than their ranks say", b, other)
+					}
+				}
+			}
 			for _, line := range l.Lines {
 				from, to := boxes[line.From], boxes[line.To]
 				if acyclic && from.Layer >= to.Layer {
@@ -81,7 +95,7 @@ var drawings = map[string]func(Graph, io.Writer) error{
 func TestSameGraphSamePicture(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := graphs(false).Draw(t, "graph")
-		other := Graph{Title: g.Title, Vertices: rapid.Permutation(g.Vertices).Draw(t, "vertices"), Edges: rapid.Permutation(g.Edges).Draw(t, "edges")}
+		other := Graph{Title: g.Title, Ranked: g.Ranked, Vertices: rapid.Permutation(g.Vertices).Draw(t, "vertices"), Edges: rapid.Permutation(g.Edges).Draw(t, "edges")}
 		for name, draw := range drawings {
 			var a, b bytes.Buffer
 			if err := errors.Join(draw(g, &a), draw(other, &b)); err != nil {
@@ -207,7 +221,7 @@ func TestNothingCrossesThatNeedNot(t *testing.T) {
 	for _, e := range g.Edges {
 		edges = append(edges, [2]int{index[e.From], index[e.To]})
 	}
-	l := layer(len(g.Vertices), edges, func(int) int { return 10 }, 2)
+	l := layer(len(g.Vertices), edges, nil, func(int) int { return 10 }, 2)
 	if n := l.crossings(); n != 0 {
 		t.Errorf("%d crossings", n)
 	}

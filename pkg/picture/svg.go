@@ -45,7 +45,7 @@ func (g Graph) SVG(w io.Writer, s Style) error {
 		if line.Soft {
 			class += " soft"
 		}
-		fmt.Fprintf(&b, `<path class="%s" d="%s" marker-end="url(#head)"><title>%s</title></path>`+"\n", class, curve(line.Points, s.Direction), text(line.From+" before "+line.To))
+		fmt.Fprintf(&b, `<path class="%s" d="%s" marker-end="url(#head)"><title>%s</title></path>`+"\n", class, line.Path(s.Direction), text(line.From+" before "+line.To))
 	}
 	for _, box := range l.Boxes {
 		drawBox(&b, box)
@@ -88,8 +88,9 @@ func drawBox(b *bytes.Buffer, box Box) {
 	b.WriteString("\n")
 }
 
-// curve goes through points: bent between layers, straight through them.
-func curve(points []Point, d Direction) string {
+// Path is the line as the d of an SVG path: bent between layers, straight through them.
+func (l Line) Path(d Direction) string {
+	points := l.Points
 	var b strings.Builder
 	fmt.Fprintf(&b, "M%d %d", points[0].X, points[0].Y)
 	for i := 1; i < len(points); i++ {

@@ -111,6 +111,7 @@ func functions(a assets) template.FuncMap {
 		"json":   pretty,
 		"plural": plural,
 		"add":    func(a, b int) int { return a + b },
+		"odd":    func(i int) bool { return i%2 == 1 },
 		"pair":   func(a, b any) []any { return []any{a, b} },
 	}
 }

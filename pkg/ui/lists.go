@@ -65,6 +65,9 @@ type rolePage struct {
 	Children     []string // roles that require it
 	Uses         []deployment
 	Bound        counts
+	Only         *crowbar.Deployment // whose node-roles are listed; nil = of all
+	Steps        []step              // the most urgent first
+	More         int                 // that are not listed
 }
 
 func (u *UI) role(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error) {
@@ -109,7 +112,30 @@ func (u *UI) role(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error)
 			p.Uses = append(p.Uses, e)
 		}
 	}
+	if d, err := deploymentAt(s, r.URL.Query().Get("deployment")); err == nil {
+		p.Only = d
+	}
+	u.places(s, &p)
 	return page{name: "role", title: role.Name, menu: "/barclamps", live: "node_role.*,role.*", body: p}, nil
+}
+
+// places lists where a role is, what needs somebody first.
+func (u *UI) places(s *crowbar.Snapshot, p *rolePage) {
+	var all []*crowbar.NodeRole
+	for d := range s.Deployments() {
+		if p.Only == nil || p.Only.ID == d.ID {
+			all = slices.AppendSeq(all, s.EachOf(d.ID, p.ID))
+		}
+	}
+	urgent := []crowbar.State{crowbar.Error, crowbar.Transition, crowbar.Todo, crowbar.Blocked, crowbar.Proposed, crowbar.Active}
+	slices.SortStableFunc(all, func(a, b *crowbar.NodeRole) int {
+		return cmp.Or(cmp.Compare(slices.Index(urgent, a.State), slices.Index(urgent, b.State)), cmp.Compare(a.ID, b.ID))
+	})
+	why := u.Engine.WhyIn(s)
+	for _, nr := range all[:min(len(all), mostListed)] {
+		p.Steps = append(p.Steps, u.step(s, nr, why))
+	}
+	p.More = len(all) - len(p.Steps)
 }
 
 func flags(f crowbar.Flags) []string {

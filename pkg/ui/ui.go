@@ -88,6 +88,8 @@ func (u *UI) Pages() []Page {
 		"GET /deployments/{id}":        u.matrix,
 		"GET /deployments/{id}/assign": u.assign,
 		"GET /deployments/{id}/commit": u.commit,
+		"GET /deployments/{id}/graph":  u.deploymentGraph,
+		"GET /nodes/{id}/graph":        u.nodeGraph,
 		"GET /node_roles/{id}":         u.nodeRole,
 		"GET /annealer":                u.annealer,
 		"GET /networks":                u.networks,

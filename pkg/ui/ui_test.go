@@ -137,6 +137,7 @@ func planted(t *testing.T, text string) *UI {
 func addresses(text string) map[string]string {
 	return map[string]string{"GET /{$}": "/", "GET /nodes": "/nodes?q=" + query(text) + "&deployment=" + query(text), "GET /nodes/{id}": "/nodes/40", "GET /deployments": "/deployments",
 		"GET /deployments/{id}": "/deployments/30", "GET /deployments/{id}/assign": "/deployments/30/assign?node=40&role=" + query(text+"0"), "GET /deployments/{id}/commit": "/deployments/30/commit",
+		"GET /deployments/{id}/graph": "/deployments/30/graph", "GET /nodes/{id}/graph": "/nodes/40/graph",
 		"GET /node_roles/{id}": "/node_roles/60", "GET /annealer": "/annealer", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit"}
 }
 

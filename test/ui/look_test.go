@@ -10,8 +10,6 @@ import (
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-
-	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 // TestPictures takes a picture of every page, in both themes, wide and narrow, into the folder of UI_PICTURES.
@@ -24,37 +22,7 @@ func TestPictures(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := build(t)
-	w.cluster("prod", 3, 5)
-	w.settled("prod")
-	w.cluster("staging", 1, 2)
-	w.settled("staging")
-	if err := w.admin.SetAttrib(t.Context(), crowbar.KindDeployment, "prod", "docker-storage", "devicemapper"); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.admin.Do(t.Context(), crowbar.KindDeployment, "prod", "commit", nil); err != nil {
-		t.Fatal(err)
-	}
-	w.settled("prod")
-	if _, err := w.admin.Bind(t.Context(), "k8s-master", "p4.prod.example", "prod"); err != nil {
-		t.Fatal(err)
-	}
-	var broken crowbar.NodeRole
-	var all []crowbar.NodeRole
-	if err := w.admin.List(t.Context(), crowbar.KindNodeRole, &all); err != nil {
-		t.Fatal(err)
-	}
-	var prod crowbar.Deployment
-	if err := w.admin.Show(t.Context(), crowbar.KindDeployment, "prod", &prod); err != nil {
-		t.Fatal(err)
-	}
-	for _, nr := range all {
-		if nr.State == crowbar.Error {
-			broken = nr
-		}
-	}
-	if broken.ID == 0 {
-		t.Fatal("nothing is in error")
-	}
+	pages := w.filled()
 	tab := w.browser()
 	shots := func(name, path string) {
 		w.do(tab, name, w.at(path), chromedp.WaitVisible(`h1`), until(`document.fonts.status === "loaded"`))
@@ -72,9 +40,7 @@ func TestPictures(t *testing.T) {
 	}
 	shots("sign-in", "/my/users/sign_in")
 	w.signIn(tab)
-	for _, p := range []struct{ name, path string }{{"overview", "/"}, {"nodes", "/nodes"}, {"node", fmt.Sprintf("/nodes/%d", broken.Node)}, {"deployments", "/deployments"},
-		{"matrix", fmt.Sprintf("/deployments/%d", prod.ID)}, {"commit", fmt.Sprintf("/deployments/%d/commit", prod.ID)}, {"node-role", fmt.Sprintf("/node_roles/%d", broken.ID)},
-		{"annealer", "/annealer"}, {"networks", "/networks"}, {"barclamps", "/barclamps"}, {"role", "/roles/etcd"}, {"users", "/users"}, {"audit", "/audit"}} {
+	for _, p := range pages {
 		shots(p.name, p.path)
 	}
 	if len(w.complain) > 0 {

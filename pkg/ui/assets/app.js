@@ -130,11 +130,12 @@ const ui = (() => {
     if (!inside) return;
     busy = true;
     const began = performance.now();
+    let doc;
     try {
       const parts = [...document.querySelectorAll('[data-refresh]')].map(e => '#' + e.id);
       if (parts.length) { // a page that keeps most of itself up to date
         const text = await (await fetch(location.href, {headers: {'X-Part': '1'}})).text();
-        const doc = new DOMParser().parseFromString(text, 'text/html');
+        doc = new DOMParser().parseFromString(text, 'text/html');
         for (const p of parts) {
           const is = doc.querySelector(p), was = $(p);
           if (is && was && is.innerHTML !== was.innerHTML) was.replaceChildren(...is.childNodes);
@@ -142,7 +143,7 @@ const ui = (() => {
       } else {
         await htmx.ajax('GET', location.pathname + location.search, {source: inside, target: '#main', select: '#main', swap: 'outerMorph'});
       }
-      document.dispatchEvent(new CustomEvent('ui:refreshed'));
+      document.dispatchEvent(new CustomEvent('ui:refreshed', {detail: doc}));
     } catch { /* the next event tries again */ }
     took = performance.now() - began;
     busy = false;

@@ -5,3 +5,4 @@
 })();
 // Buttons that change things are there for those who may, and while there are scripts to press them.
 if (document.documentElement.classList.contains('may')) document.documentElement.classList.add('writes');
+document.documentElement.classList.add('js');
