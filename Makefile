@@ -8,6 +8,7 @@
 # make restore  a real cluster loses its power, its etcd members, all its masters, and is brought back; nothing is lost (needs root)
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
 # make ui     the web pages in a real browser; pictures of all of them in .ui/
+# make generate  the code beside proto/role/v1/role.proto; make vuln VULNDB=URL: what ships against the database of known vulnerabilities
 # make build  the four programs, in bin/
 SHELL := /bin/bash
 GO ?= go
@@ -16,13 +17,13 @@ LAB ?= $(CURDIR)/.lab
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubeclamp
 PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev libseccomp-dev pkg-config util-linux procps kmod ca-certificates
 
-.PHONY: lab test unit robustness e2e check bench bench-ansible scale load failover restore ui build deps artifacts down clean
-
+.PHONY: build
 build:
 	@mkdir -p bin
 	$(GO) build -trimpath -o bin/ ./cmd/...
 
 # Only what is missing is installed; services that a package brings are not started.
+.PHONY: deps
 deps:
 	@missing=; for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; \
@@ -30,49 +31,72 @@ deps:
 	  trap '[ -n "$$had" ] || rm -f /usr/sbin/policy-rc.d' EXIT; \
 	  apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $$missing >/dev/null; fi
 
+.PHONY: artifacts
 artifacts: build
 	bin/kubeclampd artifacts --artifact-cache $(CACHE)/artifacts
 
+.PHONY: lab
 lab: deps build artifacts
 	bin/kubeclamp lab up --dir $(LAB) --artifact-cache $(CACHE)/artifacts --image-cache $(CACHE)/images
 
+.PHONY: down
 down: build
 	bin/kubeclamp lab down --dir $(LAB)
 
+.PHONY: test
 test: deps unit e2e
 
+.PHONY: unit
 unit:
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 	$(GO) test -count 1 -timeout 20m -v -run 'TestSim$$' ./test/sim -sim.seeds 10000
 
+.PHONY: robustness
 robustness:
 	$(GO) test -count 1 -timeout 60m -v ./test/robustness -failpoint.kills 10 -failpoint.ready 3s
 	$(GO) test -count 1 -timeout 60m -v -tags robustness ./test/robustness/three
 
+.PHONY: e2e
 e2e: build artifacts
 	KUBECLAMP_CACHE=$(CACHE) $(GO) test -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
 
+.PHONY: check
 check:
 	@test -z "$$(gofmt -l cmd jigs pkg proto roles test)" || { gofmt -l cmd jigs pkg proto roles test; echo 'run: gofmt -w cmd jigs pkg proto roles test'; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e,ui ./test/...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 
+.PHONY: generate
+generate:
+	cd proto && $(GO) tool -modfile=../tools/go.mod buf lint && $(GO) tool -modfile=../tools/go.mod buf generate
+
+# VULNDB may be a folder with a copy of the database: file:///...
+.PHONY: vuln
+vuln:
+	$(GO) tool -modfile=tools/go.mod govulncheck $(if $(VULNDB),-db $(VULNDB)) ./...
+
+.PHONY: bench
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/...
 
+.PHONY: bench-ansible
 bench-ansible: deps build
 	$(GO) run ./test/beside --check --image-cache $(CACHE)/images
 
+.PHONY: scale
 scale:
 	$(GO) run ./test/scale --check $(if $(EXTERNAL),--external)
 
+.PHONY: failover
 failover: deps build artifacts
 	$(GO) run ./test/failover --check --cache $(CACHE)
 
+.PHONY: restore
 restore: deps build artifacts
 	$(GO) run ./test/restore --cache $(CACHE)
 
+.PHONY: load
 load:
 	$(GO) run ./test/load --check
 
@@ -82,9 +106,11 @@ $(AXE):
 	@mkdir -p $(CACHE) && cd $(CACHE) && tgz=$$(npm pack --silent axe-core@4.14.1) && echo 'e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745  '$$tgz | sha256sum -c --quiet && \
 	tar -xzOf $$tgz package/axe.min.js > $@.part && mv $@.part $@; rm -f $$tgz
 
+.PHONY: ui
 ui: $(AXE)
 	@$(MAKE) --no-print-directory deps PACKAGES="chromium fonts-dejavu-core"
 	UI_AXE=$(AXE) UI_PICTURES=$(CURDIR)/.ui $(GO) test -tags ui -count 1 -timeout 20m -v ./test/ui
 
+.PHONY: clean
 clean:
 	rm -rf bin
