@@ -54,10 +54,13 @@ func shown(s *crowbar.Snapshot, r *crowbar.Run) crowbar.RunReport {
 	return out
 }
 
-// history is how long runs took that ended well, computed once for a revision. What changes something takes far longer than
-// what finds nothing to do, so the two are never mixed.
+// history is how long runs took that ended well, computed at most once for a revision. What changes something takes far longer
+// than what finds nothing to do, so the two are never mixed.
 type history struct {
 	rev                crowbar.Rev
+	runs               int
+	made               time.Time
+	cost               time.Duration // of making it
 	changed, unchanged tally
 }
 
@@ -87,14 +90,16 @@ func (e *Engine) history() *history {
 	s := e.View()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.median != nil && e.median.rev == s.Rev() {
-		return e.median
+	if h := e.median; h != nil && (h.rev == s.Rev() || time.Since(h.made) < h.keep()) {
+		return h
 	}
+	began, runs := time.Now(), 0
 	own, common := map[string]map[crowbar.ID][]time.Duration{}, map[string]map[crowbar.ID][]time.Duration{}
 	for _, outcome := range []string{"changed", "unchanged"} {
 		own[outcome], common[outcome] = map[crowbar.ID][]time.Duration{}, map[crowbar.ID][]time.Duration{}
 	}
 	for r := range s.Runs() {
+		runs++
 		if own[r.Outcome] == nil {
 			continue
 		}
@@ -102,8 +107,17 @@ func (e *Engine) history() *history {
 		own[r.Outcome][r.NodeRole] = append(own[r.Outcome][r.NodeRole], took)
 		common[r.Outcome][r.Role] = append(common[r.Outcome][r.Role], took)
 	}
-	e.median = &history{rev: s.Rev(), changed: tally{medians(own["changed"]), medians(common["changed"])}, unchanged: tally{medians(own["unchanged"]), medians(common["unchanged"])}}
+	e.median = &history{rev: s.Rev(), runs: runs, made: time.Now(), cost: time.Since(began), changed: tally{medians(own["changed"]), medians(common["changed"])}, unchanged: tally{medians(own["unchanged"]), medians(common["unchanged"])}}
 	return e.median
+}
+
+// keep is how long it stands although there are newer runs: a large one, asked for at every revision, takes a twentieth of a
+// processor at most.
+func (h *history) keep() time.Duration {
+	if h.runs < 10_000 {
+		return 0
+	}
+	return 20 * h.cost
 }
 
 func medians(in map[crowbar.ID][]time.Duration) map[crowbar.ID]time.Duration {
