@@ -15,7 +15,7 @@ GO ?= go
 export CGO_ENABLED ?= 0
 LAB ?= $(CURDIR)/.lab
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubeclamp
-PACKAGES := mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev libseccomp-dev pkg-config util-linux procps kmod ca-certificates
+PACKAGES := jq mmdebstrap iproute2 iptables nftables openssh-client openssh-server dnsutils zstd gcc libc6-dev libseccomp-dev pkg-config util-linux procps kmod ca-certificates
 
 .PHONY: build
 build:

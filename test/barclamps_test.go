@@ -252,10 +252,10 @@ func TestTheOriginalWorkload(t *testing.T) {
 	binding := func(role, node string) graph.Binding {
 		return graph.Binding{Role: s.RoleNamed(role).ID, Node: nodes[node], Deployment: dep.ID}
 	}
-	if _, err := graph.Bind(s, binding("kubernetes-master", "m1")); err == nil || !strings.Contains(err.Error(), "cannot be bound without 'script' being active") {
+	if _, err := graph.Bind(s, binding("kubernetes-master", "m1")); err == nil || !strings.Contains(err.Error(), "cannot be bound without 'chef' being active") {
 		t.Fatalf("a role of a jig that there is not: %v", err)
 	}
-	for _, name := range []string{"script", "chef"} { // as if there were hands for them
+	for _, name := range []string{"chef"} { // as if there were hands for it
 		j := *s.JigNamed(name)
 		j.Active = true
 		s = s.Apply(s.Rev()+1, crowbar.Change{Put: &j})

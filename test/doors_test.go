@@ -55,6 +55,7 @@ var doors = map[string][]string{
 	"cmd/kubeclamp-node": {"pkg/lb", "pkg/nameserver", "pkg/zone"},
 	// outbuildings
 	"jigs/*":                {"pkg/jig"},
+	"jigs/script":           {"pkg/jig", "pkg/role"}, // a folder of scripts is a role, done by the jig
 	"roles":                 {"pkg/role", "roles/*"},
 	"roles/*":               {"pkg/jig", "pkg/role", "pkg/role/linux", "pkg/role/kube"},
 	"roles/etcd/etcdclient": {"pkg/jig"},

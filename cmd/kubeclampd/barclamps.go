@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/kubeclamp/kubeclamp/jigs/script"
 	"github.com/kubeclamp/kubeclamp/pkg/barclamp"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
@@ -89,7 +90,7 @@ func compare(ctx context.Context, c *config, cat *crowbar.Catalog, host *plugin.
 	found := make([]error, len(cat.Roles))
 	var all sync.WaitGroup
 	for i, r := range cat.Roles {
-		if hands[r.Jig] == nil || none.is(r.Name, r.Jig) {
+		if hands[r.Jig] == nil || r.Jig == script.Name || none.is(r.Name, r.Jig) {
 			continue
 		}
 		host.Expect(r.Name, func(info role.Info) error { return agree(info, r, declared[r.Name]) })

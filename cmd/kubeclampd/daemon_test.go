@@ -285,8 +285,8 @@ func TestForeignBarclamp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"crowbar.yml":         "barclamp: { name: workload, version: 1.0, surprise: 7 }\njigs: [{ name: script, class: ScriptJig }]\nroles: [{ name: workload-base, jig: script }]\n",
-		"barclamps/child.yml": "barclamp: { name: child, parent: workload }\nroles: [{ name: workload-app, jig: script, requires: [workload-base] }]\n",
+		"crowbar.yml":         "barclamp: { name: workload, version: 1.0, surprise: 7 }\njigs: [{ name: chef, class: ChefJig }]\nroles: [{ name: workload-base, jig: chef }]\n",
+		"barclamps/child.yml": "barclamp: { name: child, parent: workload }\nroles: [{ name: workload-app, jig: chef, requires: [workload-base] }]\n",
 	} {
 		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -304,7 +304,7 @@ func TestForeignBarclamp(t *testing.T) {
 	if err := c.Create(t.Context(), crowbar.KindNode, map[string]any{"name": "n1", "address": "192.0.2.9"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Bind(t.Context(), "workload-app", "n1", ""); err == nil || !strings.Contains(err.Error(), "script") {
+	if _, err := c.Bind(t.Context(), "workload-app", "n1", ""); err == nil || !strings.Contains(err.Error(), "chef") {
 		t.Errorf("bound without its jig: %v", err)
 	}
 }

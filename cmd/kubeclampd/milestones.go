@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kubeclamp/kubeclamp/jigs/script"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/plugin"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
@@ -15,11 +16,14 @@ import (
 
 // milestones knows which roles have no code: those of jig noop for which there is no plugin, as the milestones of other
 // products' barclamps. They go active as they are.
-type milestones struct{ coded []string }
+type milestones struct {
+	coded  []string
+	compat string // of the daemon: how scripts are run whose barclamp does not say it
+}
 
 // findMilestones asks the program of the shipped roles for its table, and looks into the plugin folder.
-func findMilestones(ctx context.Context, program string, host *plugin.Host) (*milestones, error) {
-	m := &milestones{coded: host.Found()}
+func findMilestones(ctx context.Context, program, compat string, host *plugin.Host) (*milestones, error) {
+	m := &milestones{coded: host.Found(), compat: compat}
 	if program == "" {
 		return m, nil
 	}
@@ -38,10 +42,13 @@ func (m *milestones) is(name, jig string) bool {
 	return jig == "noop" && !slices.Contains(m.coded, name)
 }
 
-// role is the code of a role: its plugin's, or none for a milestone.
+// role is the code of a role: its plugin's, none for a milestone, a folder of scripts where its jig says so.
 func (m *milestones) role(ctx context.Context, s *crowbar.Snapshot, host *plugin.Host, name string) (role.Role, error) {
-	if r := s.RoleNamed(name); r != nil && m.is(name, r.Jig) {
+	switch r := s.RoleNamed(name); {
+	case r != nil && m.is(name, r.Jig):
 		return milestone(name), nil
+	case r != nil && r.Jig == script.Name:
+		return scripted(s, r, m.compat)
 	}
 	return host.Role(ctx, name)
 }

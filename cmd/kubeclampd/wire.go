@@ -18,6 +18,7 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/jigs/local"
 	"github.com/kubeclamp/kubeclamp/jigs/noop"
+	"github.com/kubeclamp/kubeclamp/jigs/script"
 	"github.com/kubeclamp/kubeclamp/jigs/ssh"
 	"github.com/kubeclamp/kubeclamp/pkg/annealer"
 	"github.com/kubeclamp/kubeclamp/pkg/api"
@@ -62,7 +63,7 @@ func serve(ctx context.Context, c *config) (err error) {
 		Limits: plugin.Limits{Memory: int64(c.memory) << 20, Processes: c.processes}})
 	defer host.Close()
 	// gofail: var beforeImport struct{}
-	none, err := findMilestones(ctx, c.plugin, host)
+	none, err := findMilestones(ctx, c.plugin, c.compat, host)
 	if err != nil {
 		return err
 	}
@@ -162,7 +163,7 @@ func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error)
 		hands["local"] = local.New()
 	}
 	s := ssh.New(conf)
-	hands["ssh"] = s
+	hands["ssh"], hands[script.Name] = s, s // scripts reach a node as everything else does
 	return hands, func() { _ = s.Close() }, nil
 }
 

@@ -121,7 +121,7 @@ func rehearse(ctx context.Context, r role.Role, on role.Target, check bool) (cha
 
 func (a *Annealer) dryTarget(ctx context.Context, w *crowbar.Work, conn jig.Conn, look *onlooker) role.Target {
 	n, dry := w.Node, newDryConn(conn, look)
-	on := role.Target{Node: n.Short(), Address: n.Address, Deployment: w.Deployment.Name, Arch: n.Arch, Attribs: w.Attribs, Peers: w.Peers,
+	on := role.Target{Node: n.Short(), Address: n.Address, Deployment: w.Deployment.Name, Arch: n.Arch, Attribs: w.Attribs, Tree: w.Tree, Maps: w.Maps, Peers: w.Peers,
 		First: w.First, Again: w.Again, Conn: dry, DryRun: true}
 	if on.Arch == "" && !n.System && w.NodeRole.RunCount == 0 { // nobody has found it out yet
 		if machine, err := jig.Run(ctx, dry, jig.Cmd{Argv: []string{"uname", "-m"}, Reads: true}); err == nil {

@@ -30,7 +30,7 @@ const stall = 3 * time.Second
 
 // newFence is the fence of a run; nil where there is nothing to fence.
 func newFence(w *crowbar.Work, jigName string) *fence {
-	if w.Node.System || jigName != "ssh" && jigName != "local" {
+	if w.Node.System || jigName != "ssh" && jigName != "local" && jigName != "script" {
 		return nil
 	}
 	// The time is part of the name: a daemon whose state was lost counts from one again.

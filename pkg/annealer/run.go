@@ -218,7 +218,7 @@ func apply(ctx context.Context, r role.Role, on role.Target, remove bool, rec *r
 func (a *Annealer) target(w *crowbar.Work, node *crowbar.Node, rec *recorder, status *statusLine) role.Target {
 	return role.Target{
 		Node: node.Short(), Address: node.Address, Deployment: w.Deployment.Name, Arch: node.Arch,
-		Attribs: w.Attribs, Peers: w.Peers, First: w.First, Again: w.Again, Last: w.Last, Conn: rec,
+		Attribs: w.Attribs, Tree: w.Tree, Maps: w.Maps, Peers: w.Peers, First: w.First, Again: w.Again, Last: w.Last, Conn: rec,
 		Artifacts: &artifacts{from: a.Artifacts, arch: node.Arch, to: rec, log: rec.log},
 		Log: func(format string, args ...any) {
 			text := rec.log.out.mask(fmt.Sprintf(format, args...))

@@ -138,7 +138,11 @@ func layers(s *crowbar.Snapshot, nr *crowbar.NodeRole, a *crowbar.Attrib, draft 
 		return
 	}
 	if carrier.ID != nr.ID {
-		say(LayerWall, carrier.Wall[a.Name], crowbar.Place{Kind: crowbar.KindNodeRole, ID: carrier.ID, Part: crowbar.PartWall, Path: a.Name})
+		if r := s.Role(carrier.Role); r != nil && r.Jig == "script" { // which gives back a tree of maps
+			dig(LayerWall, carrier.Wall, at(crowbar.KindNodeRole, carrier.ID, crowbar.PartWall))
+		} else {
+			say(LayerWall, carrier.Wall[a.Name], crowbar.Place{Kind: crowbar.KindNodeRole, ID: carrier.ID, Part: crowbar.PartWall, Path: a.Name})
+		}
 	}
 	dig(LayerSys, carrier.Sys, at(crowbar.KindNodeRole, carrier.ID, crowbar.PartSys))
 	if draft && carrier.ID == nr.ID && nr.Proposed != nil { // a copy of what is committed, with changes

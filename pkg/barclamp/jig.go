@@ -10,7 +10,7 @@ import (
 
 // hands are the jigs that kubeclamp has. A jig of another name is imported inactive: what its roles are is known, but none
 // can be bound.
-var hands = []string{"ssh", "local", "noop"}
+var hands = []string{"ssh", "local", "noop", "script"}
 
 func (p *parser) jig(n *yaml.Node) {
 	j := crowbar.Jig{Description: "Imported by " + p.catalog.Barclamp.Name}

@@ -54,12 +54,16 @@ type Work struct {
 	Secrets    []string // values that no log may show
 	// SecretNames is the attribs whose values are secret, also those that the run gives back.
 	SecretNames []string
-	Peers       []Peer
-	First       bool
-	Again       bool
-	Remove      bool // take the role off the node instead of applying it
-	Last        bool // with Remove: no other node-role of its role is settled
-	Force       bool // do everything, also where nothing has changed since the last run
+	// Tree is what OpenCrowbar's jigs stage for a role's scripts: Attribs at their maps, and below them what is known of the other
+	// roles on the node that it comes after, but their secrets. Maps is attrib name -> map, of Attribs. Of jig script alone.
+	Tree   Data
+	Maps   map[string]string
+	Peers  []Peer
+	First  bool
+	Again  bool
+	Remove bool // take the role off the node instead of applying it
+	Last   bool // with Remove: no other node-role of its role is settled
+	Force  bool // do everything, also where nothing has changed since the last run
 }
 
 // Outcome is how a run ended.

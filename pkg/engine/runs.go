@@ -90,6 +90,9 @@ func (e *Engine) work(d *draft, id crowbar.ID) (*crowbar.Work, error) {
 	if dr := d.s.DeploymentRoleOf(nr.Deployment, nr.Role); dr != nil {
 		w.First = dr.First == id
 	}
+	if role.Jig == "script" {
+		w.Tree, w.Maps = attrib.Tree(d.s, nr, w.Attribs)
+	}
 	w.Run, w.Last = nr.Run, nr.Removing && graph.Last(d.s, nr)
 	return w, nil
 }

@@ -74,6 +74,10 @@ type Target struct {
 	Artifacts  Artifacts                     // the host's catalogue of binaries and images
 	DryRun     bool                          // answer with the changes, make none; what does not say that it reads is refused
 	Log        func(format string, a ...any) // a line for the run log and the status; no secrets
+
+	// What OpenCrowbar's jigs are given of the same: crowbar.Work. Only for roles of jig script, which are no plugins.
+	Tree crowbar.Data
+	Maps map[string]string
 }
 
 // Peer is a node-role beside this one.
