@@ -18,7 +18,7 @@ type fact struct {
 }
 
 // leftOut are the facts that do not apply; docs/compatibility.md says of each why.
-var leftOut = []int{68, 69, 78}
+var leftOut = []int{78}
 
 // TestFacts asks one real daemon, over TLS and with HTTP digest. Each fact has nodes and deployments of its own.
 func TestFacts(t *testing.T) {
@@ -31,7 +31,7 @@ func TestFacts(t *testing.T) {
 
 func allFacts() []fact {
 	var all []fact
-	for _, some := range [][]fact{protocolFacts(), objectFacts(), bindingFacts(), annealFacts(), statusFacts()} {
+	for _, some := range [][]fact{protocolFacts(), objectFacts(), bindingFacts(), annealFacts(), statusFacts(), scriptFacts()} {
 		all = append(all, some...)
 	}
 	return all
