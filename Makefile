@@ -9,6 +9,7 @@
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
 # make ui     the web pages in a real browser; pictures of all of them in .ui/
 # make generate  the code beside proto/role/v1/role.proto; make vuln VULNDB=URL: what ships against the database of known vulnerabilities
+# make packages  Debian and RPM packages in dist/ (ARCH=amd64,arm64); make test-packages: built twice, checked, and tried on nodes (needs root)
 # make build  the four programs, in bin/
 SHELL := /bin/bash
 GO ?= go
@@ -62,9 +63,10 @@ e2e: build artifacts
 
 .PHONY: check
 check:
-	@test -z "$$(gofmt -l cmd jigs pkg proto roles test)" || { gofmt -l cmd jigs pkg proto roles test; echo 'run: gofmt -w cmd jigs pkg proto roles test'; exit 1; }
+	@test -z "$$(gofmt -l cmd jigs packaging pkg proto roles test)" || { gofmt -l cmd jigs packaging pkg proto roles test; echo 'run: gofmt -w cmd jigs packaging pkg proto roles test'; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags e2e,ui ./test/...
+	$(GO) vet -tags e2e,ui,packages ./test/...
+	cd packaging && $(GO) vet .
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 
 .PHONY: generate
@@ -95,6 +97,15 @@ failover: deps build artifacts
 .PHONY: restore
 restore: deps build artifacts
 	$(GO) run ./test/restore --cache $(CACHE)
+
+.PHONY: packages
+packages:
+	cd packaging && $(GO) run . --out $(CURDIR)/dist --arch $(or $(ARCH),$(shell $(GO) env GOARCH))
+
+.PHONY: test-packages
+test-packages: build
+	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) lintian rpm"
+	KUBECLAMP_CACHE=$(CACHE) $(GO) test -tags packages -count 1 -timeout 30m -v ./test/packages
 
 .PHONY: load
 load:

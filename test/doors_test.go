@@ -87,7 +87,7 @@ var lodgers = map[string][]string{
 	"golang.org/x/crypto/bcrypt":                 {"pkg/engine"}, // passwords of users
 	"github.com/go-viper/mapstructure":           {"pkg/api"},    // requests as Rails reads them: texts for numbers, forms for JSON
 	"github.com/evanphx/json-patch":              {"pkg/api"},    // RFC 6902
-	"gopkg.in/yaml.v3":                           {"pkg/barclamp", "cmd/kubeclamp", "pkg/api/openapi", "test/site/kubeapi"},
+	"gopkg.in/yaml.v3":                           {"pkg/barclamp", "cmd/kubeclamp", "cmd/kubeclampd", "pkg/api/openapi", "test/site/kubeapi"},
 	"github.com/spf13/cobra":                     {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"github.com/spf13/pflag":                     {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"github.com/schollz/progressbar":             {"cmd/kubeclamp", "cmd/kubeclampd"},

@@ -74,8 +74,15 @@ func (a *app) configFiles() []string {
 	if dir, err := os.UserConfigDir(); err == nil {
 		files = append(files, filepath.Join(dir, "kubeclamp", "config.yaml"))
 	}
-	return append(files, "/etc/kubeclamp/config.yaml")
+	files = append(files, "/etc/kubeclamp/config.yaml")
+	if _, err := os.Stat(packaged); err == nil { // for root alone: others may not look there
+		files = append(files, packaged)
+	}
+	return files
 }
+
+// packaged is the administrator's file of a daemon that was installed as a package on this machine.
+const packaged = "/var/lib/kubeclamp/admin.json"
 
 func override(to *string, values ...string) {
 	for _, v := range values {

@@ -18,6 +18,7 @@ import (
 
 // config is what the daemon is told.
 type config struct {
+	file        string
 	dataDir     string
 	sealKey     string
 	etcd        store.Remote // no endpoints: the embedded one
@@ -55,6 +56,7 @@ type config struct {
 }
 
 func (c *config) add(f *pflag.FlagSet) {
+	f.StringVar(&c.file, "config-file", "", "file with any of these flags (YAML, such as 'listen: 0.0.0.0:3443'); flags and environment count above it")
 	f.StringVar(&c.dataDir, "data-dir", "/var/lib/kubeclampd", "state, keys and run logs")
 	f.StringVar(&c.sealKey, "seal-key", "", "file of the keys that seal secrets at rest, the same on every daemon; default: the systemd credential kubeclamp-seal-key, else DATADIR/key, which the first start makes")
 	f.StringSliceVar(&c.etcd.Endpoints, "etcd-endpoints", nil, "URLs of an etcd cluster that holds the state for several daemons, such as https://10.0.0.1:2379; default: an etcd of this daemon's own, in DATADIR")
@@ -117,6 +119,14 @@ func shippedBarclamp() []string {
 		}
 	}
 	return nil
+}
+
+// read takes what was not given as a flag from the environment, then from the file.
+func (c *config) read(f *pflag.FlagSet, look func(string) (string, bool)) error {
+	if err := fromEnvironment(f, look); err != nil || c.file == "" {
+		return err
+	}
+	return fromFile(f, c.file)
 }
 
 // fromEnvironment sets flags that were not given from KUBECLAMP_*.

@@ -29,18 +29,18 @@ func newRoot() *cobra.Command {
 		Short: "The host daemon of kubeclamp",
 		Long: `The host daemon of kubeclamp: state, annealer, API, and the DNS of the API servers' pool.
 
-Every flag can be given as KUBECLAMP_FLAG in the environment (--data-dir: KUBECLAMP_DATA_DIR).
+Every flag can be given as KUBECLAMP_FLAG in the environment (--data-dir: KUBECLAMP_DATA_DIR), or in the file of --config-file.
 At the first start it makes DATADIR/admin.json, which lets the command line in: kubeclamp --config DATADIR/admin.json ...`,
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), c) },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+			if err := c.read(cmd.Flags(), os.LookupEnv); err != nil {
 				return err
 			}
 			return c.check()
 		},
 	}
 	c.add(root.PersistentFlags())
-	root.AddCommand(artifactsCommand(c), sealKeyCommand(), schemaCommand(c), restoreCommand(c), adminCommand(c))
+	root.AddCommand(artifactsCommand(c), sealKeyCommand(), schemaCommand(c), restoreCommand(c), adminCommand(c), manCommand())
 	return root
 }

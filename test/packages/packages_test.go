@@ -1,0 +1,125 @@
+//go:build packages
+
+// Package packages tries the Debian and RPM packages: that they are the same bytes whoever builds them, that Debian's and RPM's
+// own tools find nothing wrong, and that they live and go under systemd on real nodes. It does not know how they are made.
+package packages
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var fresh = flag.Bool("packages.fresh", false, "compile everything anew for the second of two equal builds, without the go command's cache")
+
+// highest exposure that 'systemd-analyze security' may see, in tenths.
+const highest = "25"
+
+func run(t *testing.T, dir string, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, out, errs.Bytes())
+	}
+	return string(out)
+}
+
+// build makes the packages of a clone of the commit in a folder, and gives the folder with them.
+func build(t *testing.T, clone string, env []string, args ...string) string {
+	t.Helper()
+	out := t.TempDir()
+	run(t, filepath.Join(clone, "packaging"), env, "go", append([]string{"run", ".", "--out", out}, args...)...)
+	return out
+}
+
+func clone(t *testing.T, under string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), under)
+	run(t, "../..", nil, "git", "clone", "-q", "--shared", ".", dir)
+	return dir
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// one is the one file that a pattern matches.
+func one(t *testing.T, pattern string) string {
+	t.Helper()
+	all, err := filepath.Glob(pattern)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%s: %v %v", pattern, all, err)
+	}
+	return all[0]
+}
+
+// TestPackages: in order, as the later parts use what the first made.
+func TestPackages(t *testing.T) {
+	here := clone(t, "here")
+	first := build(t, here, nil)
+	t.Run("two builds are equal", func(t *testing.T) {
+		env := []string{"TZ=Pacific/Auckland", "LANG=de_DE.UTF-8", "HOSTNAME=elsewhere", "GOFLAGS=-buildvcs=false"}
+		if *fresh {
+			env = append(env, "GOCACHE="+t.TempDir())
+		}
+		second := build(t, clone(t, "a/longer/path/elsewhere"), env)
+		a, b := read(t, filepath.Join(first, "SHA256SUMS")), read(t, filepath.Join(second, "SHA256SUMS"))
+		if a != b || strings.Count(a, "\n") != 9 {
+			t.Errorf("one build:\n%sthe other:\n%s", a, b)
+		}
+	})
+	t.Run("lintian", func(t *testing.T) {
+		debs, _ := filepath.Glob(first + "/*.deb")
+		cmd := exec.Command("lintian", append([]string{"--fail-on", "error,warning"}, debs...)...)
+		if out, err := cmd.CombinedOutput(); err != nil || len(debs) != 3 {
+			t.Errorf("%d packages: %v\n%s", len(debs), err, out)
+		}
+	})
+	t.Run("rpm", func(t *testing.T) { checkRPM(t, first) })
+	t.Run("unit", func(t *testing.T) {
+		run(t, "../../packaging/files", nil, "systemd-analyze", "security", "--offline=true", "--threshold="+highest, "kubeclampd.service")
+	})
+	t.Run("nodes", func(t *testing.T) { live(t, first, build(t, here, nil, "--version", "9.0.0")) })
+}
+
+// checkRPM holds the digests, the list of files and an installation into an empty root against what the Debian package has. The
+// scriptlets are not run here: there is no node with RPM.
+func checkRPM(t *testing.T, dir string) {
+	root := t.TempDir()
+	for _, name := range []string{"kubeclamp", "kubeclampd", "kubeclamp-node"} {
+		file := one(t, filepath.Join(dir, name+"-[0-9]*.rpm"))
+		if said := run(t, "", nil, "rpm", "--checksig", file); !strings.Contains(said, "digests OK") {
+			t.Error(said)
+		}
+		run(t, "", nil, "rpm", "--root", root, "--install", "--nodeps", "--noscripts", file)
+		for _, f := range strings.Fields(run(t, "", nil, "rpm", "--query", "--package", "--list", file)) {
+			if _, err := os.Lstat(filepath.Join(root, f)); err != nil {
+				t.Error(err)
+			}
+		}
+		run(t, "", nil, "rpm", "--root", root, "--verify", "--nodeps", name)
+	}
+	for _, part := range []string{"post", "preun", "postun"} {
+		run(t, "../../packaging/files", nil, "sh", "-n", "kubeclampd.rpm."+part)
+	}
+	if said := run(t, "", nil, filepath.Join(root, "usr/bin/kubeclamp"), "version"); !strings.Contains(said, "kubeclamp v") {
+		t.Errorf("it says that it is %q", said)
+	}
+	run(t, "", nil, "rpm", "--root", root, "--erase", "--nodeps", "--noscripts", "kubeclamp", "kubeclampd", "kubeclamp-node")
+	if left := run(t, root, nil, "find", ".", "-name", "*kubeclamp*", "-not", "-path", "./var/lib/rpm/*"); left != "" {
+		t.Errorf("after they were erased there is\n%s", left)
+	}
+}
