@@ -36,6 +36,7 @@ var doors = map[string][]string{
 	// adapters
 	"pkg/store": {}, "pkg/store/embedded": {"pkg/store"}, "pkg/store/storetest": {},
 	"pkg/client": {}, "pkg/artifact": {}, "pkg/pki": {}, "pkg/lb": {},
+	"pkg/backup":               {}, // a folder of copies of clusters
 	"pkg/artifact/catalogue/*": {}, // programs that go into images
 	"pkg/plugin":               {"pkg/jig", "pkg/role", "proto/role/v1"},
 	// verbs

@@ -49,6 +49,8 @@ type config struct {
 
 	snapshotEvery time.Duration
 	snapshotKeep  int
+	backupEvery   time.Duration
+	backupKeep    int
 
 	logLevel string
 
@@ -87,6 +89,8 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.DurationVar(&c.keepFor, "keep-runs-for", 0, "how long records of runs are kept, but for the last one of a node-role; 0 means for ever")
 	f.DurationVar(&c.snapshotEvery, "snapshot-every", 24*time.Hour, "how often a snapshot of the embedded etcd is put into DATADIR/snapshots; 0 means never")
 	f.IntVar(&c.snapshotKeep, "snapshot-keep", 7, "snapshots that are kept")
+	f.DurationVar(&c.backupEvery, "backup-every", 24*time.Hour, "how often each cluster is backed up into DATADIR/backups; 0 means never by itself")
+	f.IntVar(&c.backupKeep, "backup-keep", 7, "backups of a cluster that are kept, of scheduled ones and of those before risky steps each; those that were asked for stay")
 	f.IntVar(&c.keepAudit, "keep-audit", 50000, "records of what was done over the API that are kept; a change makes two")
 	f.IntVar(&c.parallel, "parallel", 30, "nodes to work on at once")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -177,6 +181,9 @@ func (c *config) check() error {
 	}
 	if c.snapshotEvery < 0 || c.snapshotKeep < 1 {
 		return crowbar.Errorf(crowbar.Invalid, "--snapshot-every %s, --snapshot-keep %d: keep at least 1 snapshot, and no time below 0", c.snapshotEvery, c.snapshotKeep)
+	}
+	if c.backupEvery < 0 || c.backupKeep < 1 {
+		return crowbar.Errorf(crowbar.Invalid, "--backup-every %s, --backup-keep %d: keep at least 1 backup, and no time below 0", c.backupEvery, c.backupKeep)
 	}
 	if c.keepAudit < 1000 {
 		return crowbar.Errorf(crowbar.Invalid, "--keep-audit %d: keep 1000 records at least", c.keepAudit)

@@ -22,6 +22,7 @@ import (
 	"github.com/kubeclamp/kubeclamp/jigs/ssh"
 	"github.com/kubeclamp/kubeclamp/pkg/annealer"
 	"github.com/kubeclamp/kubeclamp/pkg/api"
+	"github.com/kubeclamp/kubeclamp/pkg/backup"
 	"github.com/kubeclamp/kubeclamp/pkg/client"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
@@ -85,22 +86,27 @@ func serve(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	ann := annealer.New(annealer.Config{Engine: eng, Hush: hush, Owner: st.me.Owner, Jigs: hands, Artifacts: cache, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, KeepLogs: c.keepRuns, Log: c.log,
+	var ann *annealer.Annealer
+	copies, err := openBackups(c, st, eng, func() *annealer.Annealer { return ann })
+	if err != nil {
+		return err
+	}
+	ann = annealer.New(annealer.Config{Engine: eng, Hush: hush, Owner: st.me.Owner, Jigs: hands, Artifacts: copies.With(cache), Before: copies.Before, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, KeepLogs: c.keepRuns, Log: c.log,
 		Roles: func(name string) (role.Role, error) { return none.role(ctx, eng.View(), host, name) },
 		Mine:  func(node crowbar.ID) bool { return graph.Share(st.Owners(), node) == st.me.Owner }})
-	return run(ctx, c, st, eng, ann, newCheckup(st, host).health)
+	return run(ctx, c, st, eng, ann, copies, newCheckup(st, host).health)
 }
 
 // run has everything that loops go on until ctx or one of them ends.
-func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *annealer.Annealer, health func(context.Context) []crowbar.Finding) error {
+func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *annealer.Annealer, copies *backup.Backups, health func(context.Context) []crowbar.Finding) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	loops := map[string]func(context.Context) error{"annealer": ann.Run, "sealing": eng.KeepSealed, "tokens": eng.NoteUses}
+	loops := map[string]func(context.Context) error{"annealer": ann.Run, "sealing": eng.KeepSealed, "tokens": eng.NoteUses, "backups": copies.Run}
 	if c.dnsListen != "" {
 		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
 	}
 	far := &logs{near: ann, st: st}
-	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Health: health, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
+	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Health: health, Backups: copies, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}

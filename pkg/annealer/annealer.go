@@ -42,13 +42,16 @@ type Config struct {
 	Artifacts Artifacts
 	Owner     string                     // the engine's; says which runs on record are this daemon's
 	Mine      func(node crowbar.ID) bool // whether this daemon starts runs on a node; nil = on all
-	LogDir    string                     // run logs: LogDir/<node-role / 64>/<node-role>-<attempt>.log
-	KeepLogs  int                        // runs of a node-role that keep their log; 0 = 5
-	Parallel  int                        // nodes at once; 0 = 30
-	Timeout   time.Duration              // of one run whose role says nothing; 0 = 10 min
-	Linger    time.Duration              // how long an unused connection stays open; 0 = 60 s
-	Hush      *Hush                      // learns the secrets of the runs; nil = nobody else asks for them
-	Log       *slog.Logger               // nil = silent
+	// Before is called with each run that is about to begin on its node, which it may make a backup before. Its error is noted
+	// in the run's log, and the run begins all the same: it may be what mends the reason. nil = nothing is done.
+	Before   func(ctx context.Context, w *crowbar.Work) (crowbar.Backup, error)
+	LogDir   string        // run logs: LogDir/<node-role / 64>/<node-role>-<attempt>.log
+	KeepLogs int           // runs of a node-role that keep their log; 0 = 5
+	Parallel int           // nodes at once; 0 = 30
+	Timeout  time.Duration // of one run whose role says nothing; 0 = 10 min
+	Linger   time.Duration // how long an unused connection stays open; 0 = 60 s
+	Hush     *Hush         // learns the secrets of the runs; nil = nobody else asks for them
+	Log      *slog.Logger  // nil = silent
 }
 
 // Annealer runs node-roles.

@@ -131,6 +131,7 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 			return crowbar.Outcome{Status: nothingToDo, Wall: w.NodeRole.Wall}
 		}
 	}
+	a.backup(run, w, log)
 	rec := &recorder{log: log, fence: fence}
 	res, err := a.call(run, w, name, j, rec)
 	if fence != nil {
@@ -148,6 +149,19 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 		o.Given = inputs(w, rec.version, rec.seen.looked())
 	}
 	return o
+}
+
+// backup makes a copy of what a run could cost, where it is such a run.
+func (a *Annealer) backup(ctx context.Context, w *crowbar.Work, log *runLog) {
+	if a.Before == nil {
+		return
+	}
+	switch b, err := a.Before(ctx, w); {
+	case err != nil:
+		log.line("there is no backup of the time before this run: %s", err)
+	case b.Name != "":
+		log.line("backup %s, revision %d of etcd", b.Name, b.Revision)
+	}
 }
 
 // call has the role do the run over a connection to the node.

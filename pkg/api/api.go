@@ -92,6 +92,8 @@ type Config struct {
 	// Health is what this daemon finds when it looks at itself; nil = it does not look.
 	Health func(ctx context.Context) []crowbar.Finding
 	Moves  Moves // nil = no events are told
+	// Backups is the copies of clusters that this daemon keeps; nil = it keeps none.
+	Backups Backups
 	// KeepEvents is how many events are kept for those who follow: who falls behind by more is cut off, and comes again; 0 = 20000.
 	KeepEvents int
 	Auditing   Auditing // nil = nothing is noted
@@ -145,6 +147,7 @@ func (a *API) route() {
 	a.routeCrowbar()
 	a.routeEdits()
 	a.routeState()
+	a.routeBackups()
 	a.routeSpec()
 	a.routeAudit()
 	a.routeAround()

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/api"
 	"github.com/kubeclamp/kubeclamp/pkg/api/apitest"
@@ -76,7 +77,7 @@ func (w *world) another(change func(*apiConfig)) *world {
 	t.Helper()
 	o := *w
 	w = &o
-	conf := api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Moves: w.store, Ask: w.dryRuns, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
+	conf := api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Moves: w.store, Ask: w.dryRuns, Backups: oneBackup{}, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&conf)
 	}
@@ -233,3 +234,22 @@ func (f *fakeLogs) Follow(ctx context.Context, id crowbar.ID, attempt uint64, fo
 		}
 	}
 }
+
+// oneBackup is a folder of backups with always the same in it.
+type oneBackup struct{}
+
+func (oneBackup) one(deployment crowbar.ID, why string) crowbar.Backup {
+	return crowbar.Backup{Name: "b" + deployment.String(), Deployment: "k8s", Why: why, Made: time.Now(), Node: "n1", Etcd: "3.7.3", Revision: 7, Keys: 3,
+		Files: []crowbar.BackupFile{{Name: "etcd.db", Bytes: 1, SHA256: "00"}}, Verified: time.Now()}
+}
+
+func (o oneBackup) Create(_ context.Context, deployment crowbar.ID, why string) (crowbar.Backup, error) {
+	return o.one(deployment, why), nil
+}
+func (o oneBackup) List() ([]crowbar.Backup, error) {
+	return []crowbar.Backup{o.one(1, "scheduled")}, nil
+}
+func (o oneBackup) Verify(context.Context, string) (crowbar.Backup, error) {
+	return o.one(1, "scheduled"), nil
+}
+func (oneBackup) Delete(string) error { return nil }

@@ -35,6 +35,7 @@ type world struct {
 	data    uint64          // member that the data on the node is of; 0 = none
 	next    uint64
 	lags    int  // answers "not in sync" to so many promotions
+	alone   bool // it has no quorum
 	steady  bool // the node's member has the same ID each time it joins
 }
 
@@ -206,6 +207,11 @@ type answers struct {
 }
 
 func (a answers) Range(context.Context, *pb.RangeRequest) (*pb.RangeResponse, error) {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	if a.w.alone {
+		return nil, rpctypes.ErrGRPCNoLeader
+	}
 	return &pb.RangeResponse{}, nil
 }
 
@@ -218,6 +224,15 @@ func (a answers) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse,
 		}
 	}
 	return nil, rpctypes.ErrGRPCMemberNotFound
+}
+
+func (a answers) Snapshot(_ *pb.SnapshotRequest, to grpc.ServerStreamingServer[pb.SnapshotResponse]) error {
+	for _, part := range []string{"all that ", "is in it"} {
+		if err := to.Send(&pb.SnapshotResponse{Blob: []byte(part), Version: "3.7.3"}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a answers) MemberList(context.Context, *pb.MemberListRequest) (*pb.MemberListResponse, error) {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/store"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.uber.org/zap"
 )
@@ -82,6 +84,40 @@ func build(ctx context.Context, c Config, file, dir string, settle func(context.
 		return err
 	}
 	return errors.Join(settle(ctx, s.Store()), s.Close())
+}
+
+// Rehearse restores a snapshot, of this etcd or of any other, into a member of its own in a folder that is gone afterwards,
+// starts that, and says what it has.
+func Rehearse(ctx context.Context, file string, log *slog.Logger) (got Snapshot, err error) {
+	was, err := Verify(file)
+	if err != nil {
+		return got, err
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(file), ".rehearsal-")
+	if err != nil {
+		return got, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	cfg := config(Config{Dir: dir, Log: log, Unsafe: true})
+	cfg.TickMs, cfg.ElectionMs = 10, 100 // it is alone, and elects itself at once
+	err = snapshot.NewV3(zap.NewNop()).Restore(snapshot.RestoreConfig{SnapshotPath: file, OutputDataDir: cfg.Dir, Name: cfg.Name,
+		PeerURLs: []string{cfg.AdvertisePeerUrls[0].String()}, InitialCluster: cfg.InitialCluster, InitialClusterToken: cfg.InitialClusterToken})
+	if err != nil {
+		return got, crowbar.Errorf(crowbar.Invalid, "%s cannot be restored: %w", file, err)
+	}
+	s, err := run(ctx, cfg, log)
+	if err != nil {
+		return got, crowbar.Errorf(crowbar.Invalid, "%s was restored, and etcd does not start on it: %w", file, err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	has, err := s.client.Get(ctx, "", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil {
+		return got, crowbar.Errorf(crowbar.Invalid, "%s was restored, and cannot be read: %w", file, err)
+	}
+	if has.Header.Revision < was.Revision {
+		return got, crowbar.Errorf(crowbar.Invalid, "%s was restored, and is at revision %d instead of %d", file, has.Header.Revision, was.Revision)
+	}
+	return Snapshot{File: file, Bytes: was.Bytes, Revision: was.Revision, Keys: int(has.Count)}, nil
 }
 
 // finish ends a restore that was killed when the old state had made room; what was left of one that had not come that far

@@ -121,13 +121,13 @@ func Healthy(ctx context.Context, c *clientv3.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, Answer)
 	defer cancel()
 	if _, err := c.Get(ctx, "health"); err != nil {
-		return plain(err)
+		return Plain(err)
 	}
 	return nil
 }
 
-// plain takes the wrapping of the RPC layer off the messages that people see most.
-func plain(err error) error {
+// Plain takes the wrapping of the RPC layer off the messages that people see most.
+func Plain(err error) error {
 	if i := strings.LastIndex(err.Error(), "desc = "); i >= 0 {
 		return errors.New(strings.Trim(err.Error()[i+len("desc = "):], `"`))
 	}
