@@ -22,6 +22,7 @@ var needs = map[string]crowbar.Right{
 	"PUT /api/status/active":                   crowbar.RightViewer,
 	"POST /api/v2/digest":                      crowbar.RightViewer,
 	"DELETE /api/v2/digest":                    crowbar.RightViewer,
+	"POST /wizard/{barclamp}":                  crowbar.RightViewer, // what it does it asks the API for, which looks at the right again
 }
 
 // adminOnly are the trees in which everything is the administrator's, but what a viewer may read.

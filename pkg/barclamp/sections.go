@@ -104,7 +104,7 @@ func (p *parser) service(n *yaml.Node) {
 	}
 	var count int // -1: as many as there are
 	p.fields(n, "service", keys{
-		"name": nil, "description": p.anyText, "icon": p.anyText, "type": p.anyText, "count": p.number(&count, -1, 1<<20),
+		"name": nil, "description": p.anyText, "icon": p.anyText, "type": p.anyText, "count": p.number(&count, -1, 1<<20), "with": p.anyText,
 		"roles": func(v *yaml.Node) {
 			p.entries(v, "roles of a service", func(_ string, list *yaml.Node) { p.texts(list) })
 		},

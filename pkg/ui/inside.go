@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -13,11 +14,19 @@ import (
 // ask reads something from the REST API on behalf of who looks at a page, with their own credentials: what is secret it
 // masks, and what they may not see it refuses.
 func (u *UI) ask(r *http.Request, path string, v any) error {
-	in, err := http.NewRequestWithContext(r.Context(), http.MethodGet, path, nil)
+	return u.call(r, http.MethodGet, path, nil, v)
+}
+
+// call asks the REST API for anything; of a change it says whose page has asked for it, as the browser says it.
+func (u *UI) call(r *http.Request, method, path string, body io.Reader, v any) error {
+	in, err := http.NewRequestWithContext(r.Context(), method, path, body)
 	if err != nil {
 		return err
 	}
-	for _, h := range []string{"Cookie", "Authorization"} {
+	if body != nil {
+		in.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range []string{"Cookie", "Authorization", "Origin", "Sec-Fetch-Site", "X-Csrf-Token"} {
 		if x := r.Header.Get(h); x != "" {
 			in.Header.Set(h, x)
 		}

@@ -279,11 +279,24 @@ func comes(was, is *crowbar.Snapshot, asked *crowbar.Role) []coming {
 // commitPage is what a commit would set going.
 type commitPage struct {
 	Deployment *crowbar.Deployment
-	Plan       *crowbar.Plan
-	Groups     []planned
-	Refused    string
-	Range      string
-	Counts     counts
+	foreseen
+	Refused string
+	Counts  counts
+}
+
+// foreseen is a plan for a reader.
+type foreseen struct {
+	Plan   *crowbar.Plan
+	Groups []planned
+	Range  string
+}
+
+func foresee(p *crowbar.Plan) foreseen {
+	f := foreseen{Plan: p, Groups: plannedBy(p)}
+	if p.High > p.Low {
+		f.Range = span(time.Duration(p.Low)) + " to " + span(time.Duration(p.High))
+	}
+	return f
 }
 
 // planned is the steps of one role.
@@ -300,13 +313,10 @@ func (u *UI) commit(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, erro
 		return page{}, err
 	}
 	c := commitPage{Deployment: d, Counts: countsOf(s.States(d.ID))}
-	if c.Plan, err = u.Engine.Foresee(r.Context(), crowbar.PlanFor{Deployment: d.Name}, nil); err != nil {
+	if p, err := u.Engine.Foresee(r.Context(), crowbar.PlanFor{Deployment: d.Name}, nil); err != nil {
 		c.Refused = err.Error()
 	} else {
-		c.Groups = plannedBy(c.Plan)
-		if c.Plan.High > c.Plan.Low {
-			c.Range = span(time.Duration(c.Plan.Low)) + " to " + span(time.Duration(c.Plan.High))
-		}
+		c.foreseen = foresee(p)
 	}
 	return page{name: "commit", title: "Commit " + d.Name, menu: "/deployments", body: c}, nil
 }

@@ -76,6 +76,7 @@ type page struct {
 	menu  string // the menu's item that it is under
 	live  string // types of events after which it is to be read anew, "" = never
 	body  any
+	to    string // another page that is to be shown instead, "" = this one
 }
 
 // Pages lists all of them.
@@ -97,6 +98,9 @@ func (u *UI) Pages() []Page {
 		"GET /roles/{id}":              u.role,
 		"GET /users":                   u.users,
 		"GET /audit":                   u.audit,
+		"GET /wizard":                  u.wizards,
+		"GET /wizard/{barclamp}":       u.wizard,
+		"POST /wizard/{barclamp}":      u.wizardGo,
 	}
 	var out []Page
 	for p, v := range views {
@@ -112,6 +116,11 @@ func (u *UI) serve(make view) func(http.ResponseWriter, *http.Request, Visitor) 
 		code := http.StatusOK
 		if err != nil {
 			p, code = u.trouble(r, err)
+		}
+		if p.to != "" {
+			secure(w.Header())
+			http.Redirect(w, r, p.to, http.StatusSeeOther)
+			return
 		}
 		u.write(w, r, code, p, s, v)
 	}

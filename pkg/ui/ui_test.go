@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"regexp"
 	"strings"
@@ -91,6 +92,7 @@ func planted(t *testing.T, text string) *UI {
 	objects := []crowbar.Object{&crowbar.Barclamp{ID: 10}, &crowbar.Jig{ID: 11}, &crowbar.Deployment{ID: 30, Stored: crowbar.DeploymentCommitted, Phantom: 41},
 		&crowbar.Node{ID: 40, Deployment: 30, Alive: true, Available: true, Groups: []crowbar.ID{90}}, &crowbar.Node{ID: 41, Deployment: 30, System: true}, &crowbar.Group{ID: 90},
 		&crowbar.Network{ID: 91, Deployment: 30}, &crowbar.Range{ID: 92, Network: 91}, &crowbar.Router{ID: 93, Network: 91}, &crowbar.Allocation{ID: 94, Node: 40, Network: 91, Range: 92, Address: "10.0.0.1/24"},
+		&crowbar.Barclamp{ID: 12, Name: text + "~"}, &crowbar.Deployment{ID: 31, Name: "system"}, &crowbar.Node{ID: 42, Deployment: 31, Alive: true, Available: true},
 		&crowbar.Secret{ID: 95, Deployment: 30, NotAfter: time.Now().Add(time.Hour)}, &crowbar.Attrib{ID: 96, Barclamp: 10, Role: 20, Writable: true}}
 	for i, st := range states {
 		role := &crowbar.Role{ID: crowbar.ID(20 + i), Barclamp: 10, Name: fmt.Sprintf("%s%d", text, i)}
@@ -105,6 +107,9 @@ func planted(t *testing.T, text string) *UI {
 	var changes []crowbar.Change
 	for _, o := range objects {
 		fill(reflect.ValueOf(o), text)
+		if b, ok := o.(*crowbar.Barclamp); ok {
+			b.Document["wizard"] = wizardOf(text)
+		}
 		changes = append(changes, crowbar.Change{Put: o})
 	}
 	s := crowbar.NewSnapshot().Apply(7, changes...)
@@ -133,12 +138,24 @@ func planted(t *testing.T, text string) *UI {
 		}})
 }
 
+// wizardOf is a wizard in which everything is called the same.
+func wizardOf(text string) crowbar.Data {
+	return crowbar.Data{"name": text, "description": text, "create_nodes": true, "base_attribs": []any{text}, "services": []any{
+		crowbar.Data{"name": text, "description": text, "type": text, "count": 1.0, "roles": crowbar.Data{text: []any{text + "0"}}},
+		crowbar.Data{"name": text + "2", "type": text, "count": 1.0, "with": text, "roles": crowbar.Data{text: []any{text}}}}}
+}
+
 // addresses are one of each page.
 func addresses(text string) map[string]string {
+	wizard := "/wizard/" + url.PathEscape(text+"~")
+	at := func(step string) string {
+		return wizard + "?name=fresh&nodes=42&step=" + step + "&v." + query(text) + "=" + query(text) + "2"
+	}
 	return map[string]string{"GET /{$}": "/", "GET /nodes": "/nodes?q=" + query(text) + "&deployment=" + query(text), "GET /nodes/{id}": "/nodes/40", "GET /deployments": "/deployments",
 		"GET /deployments/{id}": "/deployments/30", "GET /deployments/{id}/assign": "/deployments/30/assign?node=40&role=" + query(text+"0"), "GET /deployments/{id}/commit": "/deployments/30/commit",
 		"GET /deployments/{id}/graph": "/deployments/30/graph", "GET /nodes/{id}/graph": "/nodes/40/graph",
-		"GET /node_roles/{id}": "/node_roles/60", "GET /annealer": "/annealer", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit"}
+		"GET /node_roles/{id}": "/node_roles/60", "GET /annealer": "/annealer", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit",
+		"GET /wizard": "/wizard", "GET /wizard/{barclamp}": wizard + "?name=" + query(text) + "&new=" + query(text), "wrong": wizard + "?check=1&new=" + query(text), "services": at("services"), "values": at("values"), "POST /wizard/{barclamp}": at("review")}
 }
 
 func query(text string) string {

@@ -25,6 +25,9 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 )
 
+// patience is how long anything in a page may take before the test gives up; how long it should take is measured elsewhere.
+const patience = 2 * time.Minute
+
 // world is a daemon and a browser.
 type world struct {
 	t        *testing.T
@@ -111,7 +114,7 @@ func (w *world) browser() context.Context {
 // do runs actions, and says where it was when one fails.
 func (w *world) do(tab context.Context, what string, actions ...chromedp.Action) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(tab, 60*time.Second)
+	ctx, cancel := context.WithTimeout(tab, patience)
 	defer cancel()
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		var text string
@@ -130,9 +133,14 @@ func (w *world) signIn(tab context.Context) {
 
 func (w *world) at(path string) chromedp.Action { return chromedp.Navigate(w.url + path) }
 
-// until waits for an expression of the page's to be true.
+// until waits for an expression of the page's to be true, whatever page that is by then.
 func until(expression string) chromedp.Action {
-	return chromedp.Poll(expression, nil, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(50*time.Second))
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		return role.Await(ctx, expression, patience, func(ctx context.Context) (is bool, _ error) {
+			err := chromedp.Evaluate(`!!(`+expression+`)`, &is).Do(ctx)
+			return is, err
+		})
+	})
 }
 
 // picture takes a screenshot of the whole page into dir.
