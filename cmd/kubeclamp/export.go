@@ -18,7 +18,8 @@ func (a *app) exportCommand() *cobra.Command {
 	return &cobra.Command{Use: "export [DEPLOYMENT]", Short: "Write a deployment as the cluster.yaml that makes it", Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeNames(crowbar.KindDeployment), Annotations: map[string]string{forms: "yaml json"},
 		Long: `Write a deployment to standard output as the cluster.yaml that makes it: networks, nodes, roles, and the attribs that were set,
-with what is proposed. Applied where there is nothing, it makes a deployment of which the export is the same, byte by byte.
+with what is proposed. Applied where there is nothing (but its parent, if that is not the root), it makes a deployment of which the
+export is the same, byte by byte.
 
 Secrets are left out; comments at the top name them, with the commands that set them again. Addresses that networks gave out,
 facts, run logs and certificates are not in it: 'kubeclamp state export' copies everything.`,

@@ -59,21 +59,24 @@ type Report struct {
 
 // Cluster is a cluster.yaml: everything one deployment should be.
 type Cluster struct {
-	Deployment string           `json:"deployment" yaml:"deployment"`
-	Networks   []ClusterNetwork `json:"networks,omitempty" yaml:"networks,omitempty"`
-	Attribs    map[string]any   `json:"attribs,omitempty" yaml:"attribs,omitempty"`
-	Nodes      []ClusterNode    `json:"nodes" yaml:"nodes"`
+	Deployment  string           `json:"deployment" yaml:"deployment"`
+	Description string           `json:"description,omitempty" yaml:"description,omitempty"` // "" = as it is
+	Parent      string           `json:"parent,omitempty" yaml:"parent,omitempty"`           // "" = the root, or as it is
+	Networks    []ClusterNetwork `json:"networks,omitempty" yaml:"networks,omitempty"`
+	Attribs     map[string]any   `json:"attribs,omitempty" yaml:"attribs,omitempty"`
+	Nodes       []ClusterNode    `json:"nodes" yaml:"nodes"`
 }
 
 // ClusterNode is one node of a Cluster, with the roles that are bound to it by name; what those ask for comes along.
 type ClusterNode struct {
-	Name    string         `json:"name" yaml:"name"`
-	Address string         `json:"address" yaml:"address"`
-	Admin   bool           `json:"admin,omitempty" yaml:"admin,omitempty"`
-	Jig     string         `json:"jig,omitempty" yaml:"jig,omitempty"`
-	SSH     ClusterSSH     `json:"ssh,omitzero" yaml:"ssh,omitempty,flow"`
-	Roles   []string       `json:"roles" yaml:"roles,flow"`
-	Attribs map[string]any `json:"attribs,omitempty" yaml:"attribs,omitempty"`
+	Name        string         `json:"name" yaml:"name"`
+	Description string         `json:"description,omitempty" yaml:"description,omitempty"` // "" = as it is
+	Address     string         `json:"address" yaml:"address"`
+	Admin       bool           `json:"admin,omitempty" yaml:"admin,omitempty"`
+	Jig         string         `json:"jig,omitempty" yaml:"jig,omitempty"`
+	SSH         ClusterSSH     `json:"ssh,omitzero" yaml:"ssh,omitempty,flow"`
+	Roles       []string       `json:"roles" yaml:"roles,flow"`
+	Attribs     map[string]any `json:"attribs,omitempty" yaml:"attribs,omitempty"`
 }
 
 // ClusterSSH says how the node is reached where that is not root at its address, port 22.

@@ -33,12 +33,9 @@ func (e *Engine) Apply(ctx context.Context, c crowbar.Cluster, dry bool) error {
 
 // apply goes through the whole document and says everything that is wrong with it, each with its place in the document.
 func (e *Engine) apply(d *draft, c crowbar.Cluster) error {
-	dep := d.s.DeploymentNamed(c.Deployment)
-	if dep == nil {
-		if err := e.createDeployment(d, c.Deployment, "", 0); err != nil {
-			return complaints{}.with("deployment", err).err()
-		}
-		dep = d.s.DeploymentNamed(c.Deployment)
+	dep, err := e.applyDeployment(d, c)
+	if err != nil {
+		return complaints{}.with("deployment", err).err()
 	}
 	if err := d.add(graph.Release(d.s, dep.ID, false)); err != nil {
 		return complaints{}.with("deployment", err).err()
@@ -73,6 +70,34 @@ func (e *Engine) apply(d *draft, c crowbar.Cluster) error {
 	return commit(d, dep.ID)
 }
 
+// applyDeployment creates the deployment, or gives the one of that name its description.
+func (e *Engine) applyDeployment(d *draft, c crowbar.Cluster) (*crowbar.Deployment, error) {
+	var parent crowbar.ID
+	if c.Parent != "" {
+		p := d.s.DeploymentNamed(c.Parent)
+		if p == nil {
+			return nil, crowbar.Errorf(crowbar.NotFound, "parent: there is no deployment %q: make it first", c.Parent)
+		}
+		parent = p.ID
+	}
+	was := d.s.DeploymentNamed(c.Deployment)
+	switch {
+	case was == nil:
+		if err := e.createDeployment(d, c.Deployment, c.Description, parent); err != nil {
+			return nil, err
+		}
+		return d.s.DeploymentNamed(c.Deployment), nil
+	case parent != 0 && was.Parent != parent:
+		return nil, crowbar.Errorf(crowbar.Conflict, "parent: it is below %s, and a deployment does not move: leave parent out, or take another name", deploymentName(d.s, was.Parent))
+	case c.Description != "" && c.Description != was.Description:
+		now := *was
+		now.Description = c.Description
+		d.put(&now)
+		return &now, nil
+	}
+	return was, nil
+}
+
 // complaints is what is wrong with a document: a line each, which begins with the place.
 type complaints []error
 
@@ -102,7 +127,7 @@ func applyNode(d *draft, dep *crowbar.Deployment, cn crowbar.ClusterNode) (crowb
 	}
 	was := d.s.NodeNamed(cn.Name)
 	if was == nil {
-		n := crowbar.Node{Name: cn.Name, Address: cn.Address, Admin: cn.Admin, Jig: cn.Jig, SSH: ssh, Deployment: dep.ID, Alive: true, Available: true}
+		n := crowbar.Node{Name: cn.Name, Description: cn.Description, Address: cn.Address, Admin: cn.Admin, Jig: cn.Jig, SSH: ssh, Deployment: dep.ID, Alive: true, Available: true}
 		if err := createNode(d, n); err != nil {
 			return 0, err
 		}
@@ -120,6 +145,7 @@ func applyNode(d *draft, dep *crowbar.Deployment, cn crowbar.ClusterNode) (crowb
 	}
 	return was.ID, updateNode(d, was.ID, func(n *crowbar.Node) error {
 		n.Address, n.Jig, n.SSH, n.Deployment = cn.Address, cn.Jig, ssh, dep.ID
+		n.Description = cmp.Or(cn.Description, n.Description)
 		return nil
 	})
 }

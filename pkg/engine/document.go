@@ -40,7 +40,10 @@ type writer struct {
 
 func (w *writer) write() {
 	c := &w.out.Cluster
-	c.Deployment, c.Nodes = w.dep.Name, []crowbar.ClusterNode{}
+	c.Deployment, c.Description, c.Nodes = w.dep.Name, w.dep.Description, []crowbar.ClusterNode{}
+	if p := w.s.Deployment(w.dep.Parent); p != nil && !p.System {
+		c.Parent = p.Name
+	}
 	c.Networks = networksOf(w.s, w.dep.ID)
 	for dr := range w.s.DeploymentRoles() {
 		if dr.Deployment == w.dep.ID {
@@ -73,7 +76,7 @@ func (w *writer) role(nr *crowbar.NodeRole) *crowbar.Role {
 }
 
 func (w *writer) node(n *crowbar.Node) crowbar.ClusterNode {
-	cn := crowbar.ClusterNode{Name: n.Name, Address: n.Address, Admin: n.Admin, Jig: n.Jig, Roles: []string{},
+	cn := crowbar.ClusterNode{Name: n.Name, Description: n.Description, Address: n.Address, Admin: n.Admin, Jig: n.Jig, Roles: []string{},
 		SSH: crowbar.ClusterSSH{Host: n.SSH.Host, Port: n.SSH.Port, User: n.SSH.User, HostKey: n.SSH.HostKey}}
 	cn.Attribs = w.said(nil, 0, n.Hint, crowbar.KindNode, n.Name)
 	for _, nr := range w.s.NodeRolesOn(n.ID) {

@@ -60,6 +60,14 @@ func text(t *testing.T, v any) string {
 func grown(t *testing.T, r *rapid.T) *world {
 	w := siteWorld(t)
 	c := crowbar.Cluster{Deployment: "k", Nodes: []crowbar.ClusterNode{}}
+	said := rapid.SampledFrom([]string{"", "a", "two words: # x", "ö"})
+	c.Description = said.Draw(r, "of the deployment")
+	if rapid.Bool().Draw(r, "below another") {
+		if err := w.Apply(t.Context(), crowbar.Cluster{Deployment: "above", Description: "x"}, false); err != nil {
+			r.Fatal(err)
+		}
+		c.Parent = "above"
+	}
 	words := rapid.SampledFrom([]string{"a", "z1", "yes", "1e3", "", " x ", "a: b # c", "two\nlines\n", "ö", "null", "~"})
 	for i := range rapid.IntRange(0, 3).Draw(r, "networks") {
 		n := crowbar.ClusterNetwork{Name: fmt.Sprintf("net%d", i), Conduit: "1g0", VLAN: 10 + i, UseVLAN: rapid.Bool().Draw(r, "use_vlan"), Description: words.Draw(r, "description")}
@@ -80,7 +88,7 @@ func grown(t *testing.T, r *rapid.T) *world {
 	}
 	names := rapid.Permutation([]string{"n1.a.b", "n2", "n10.a.b", "m"}).Draw(r, "names")
 	for i, name := range names[:rapid.IntRange(0, 4).Draw(r, "nodes")] {
-		n := crowbar.ClusterNode{Name: name, Address: fmt.Sprintf("10.9.0.%d", i+1), Roles: rapid.SliceOfDistinct(rapid.SampledFrom(roles), func(s string) string { return s }).Draw(r, "roles")}
+		n := crowbar.ClusterNode{Name: name, Description: said.Draw(r, "of the node"), Address: fmt.Sprintf("10.9.0.%d", i+1), Roles: rapid.SliceOfDistinct(rapid.SampledFrom(roles), func(s string) string { return s }).Draw(r, "roles")}
 		if rapid.Bool().Draw(r, "ssh") {
 			n.SSH = crowbar.ClusterSSH{Port: 2222, User: "admin", HostKey: rapid.SampledFrom([]string{"", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBbC3Jz0lGUoS7ysfRpHZoHFqzqyPkVdpjYzJ0g1lQmh"}).Draw(r, "key")}
 		}
@@ -147,6 +155,11 @@ func TestDocumentComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		other := siteWorld(t)
+		if c.Parent != "" {
+			if err := other.Apply(t.Context(), crowbar.Cluster{Deployment: c.Parent}, false); err != nil {
+				r.Fatal(err)
+			}
+		}
 		if err := other.Apply(t.Context(), c, false); err != nil {
 			r.Fatalf("%v\n%s", err, text(t, c))
 		}
