@@ -197,7 +197,7 @@ func (v *view) candidates(out, live []*crowbar.NodeRole) []*crowbar.NodeRole {
 	for _, nr := range out {
 		if r, h := v.unfit(nr, u); h.what == free {
 			keep = append(keep, nr)
-			if len(r.Exclusive) == 0 {
+			if alone(nr, r) {
 				break
 			}
 		}
@@ -213,7 +213,7 @@ func (f *Frontier) Runnable() iter.Seq[*crowbar.NodeRole] {
 		for _, x := range f.ready {
 			nr, several := x.NodeRole, len(x.at.ready) > 1
 			r := f.s.Role(nr.Role)
-			if several && taken[nr.Node] || r == nil || len(r.Exclusive) > 0 && v.exclusion(nr, r).what != free {
+			if several && taken[nr.Node] || r == nil || !alone(nr, r) && v.exclusion(nr, r).what != free {
 				continue
 			}
 			if several {

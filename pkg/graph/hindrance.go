@@ -30,6 +30,7 @@ const (
 	crowded // its node runs something else
 	stuck   // its node has something in error
 	above   // a removal: what needs it is still there
+	unaware // a removal: what used it has not let go of it yet
 	taken   // the exclusive is
 	gated   // a peer is in error
 	later   // another one founds the cluster
@@ -69,6 +70,8 @@ func (h hindrance) words(s *crowbar.Snapshot, nr *crowbar.NodeRole) string {
 		return by + " is in error" + colon(h.by.Status)
 	case above:
 		return by + " goes first"
+	case unaware:
+		return by + " lets go of it first"
 	case taken:
 		return fmt.Sprintf("%s holds %s", by, h.under)
 	case gated:

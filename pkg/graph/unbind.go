@@ -31,7 +31,7 @@ func (d *draft) unbind(nr, asked *crowbar.NodeRole) error {
 		case d.s.NodeRole(c.ID) == nil || c.Removing || !hard(c, nr.ID):
 		case d.standIn(c, nr):
 			d.orphan(c.ID, nr.ID)
-			d.seeLoss(c.ID, false)
+			d.seeLoss(c.ID, nr.RunCount > 0 || nr.Attempt > 0) // it lets go before what it lets go of is stopped: see unaware
 		case c.Node == nr.Node || c.State == crowbar.Proposed && c.RunCount == 0 && c.Attempt == 0:
 			if err := d.unbind(c, asked); err != nil {
 				return err
@@ -86,6 +86,9 @@ func (d *draft) vanish(nr *crowbar.NodeRole) {
 	}
 	if r := d.s.Role(nr.Role); r == nil || !r.Flags.Cluster {
 		return
+	}
+	if nr.Removing {
+		return // they have seen that it leaves: see unbind
 	}
 	for _, peer := range d.s.NodeRolesOf(nr.Deployment, nr.Role) {
 		for _, c := range d.s.Children(peer.ID) {

@@ -16,6 +16,7 @@ type view struct {
 	sharing  map[string][]*crowbar.Role // exclusive -> roles that name it
 	founders map[team]crowbar.ID        // 0 = anybody may begin
 	failed   map[team][]*crowbar.NodeRole
+	coming   map[crowbar.ID]bool // that it runs by itself, sooner or later
 }
 
 // use is what happens on a node.
@@ -95,12 +96,27 @@ func (v *view) crowded(nr *crowbar.NodeRole, u use) hindrance {
 				return hindrance{what: above, by: c}
 			}
 		}
+		for c := range v.s.EachOn(nr.Node) { // one that let go of it for a peer of its, and then goes as well
+			if c.Removing && c.Cohort > nr.Cohort && c.State != crowbar.Error {
+				return hindrance{what: above, by: c}
+			}
+		}
 	}
 	return hindrance{}
 }
 
-// exclusion is what the role's exclusives have against it.
+// alone says that nothing but its own node, deployment and role can keep a node-role.
+func alone(nr *crowbar.NodeRole, r *crowbar.Role) bool {
+	return len(r.Exclusive) == 0 && !(nr.Removing && r.Flags.Cluster)
+}
+
+// exclusion is what others have against it: its role's exclusives, and for a removal those that still use it.
 func (v *view) exclusion(nr *crowbar.NodeRole, r *crowbar.Role) hindrance {
+	if nr.Removing && r.Flags.Cluster {
+		if c := v.user(nr); c != nil {
+			return hindrance{what: unaware, by: c}
+		}
+	}
 	for _, e := range r.Exclusive {
 		if runs := v.holders(nr.Deployment, e.Name); len(runs) >= v.limit(e) {
 			return hindrance{what: taken, by: runs[0], under: e.Name}
@@ -119,6 +135,54 @@ func (v *view) exclusion(nr *crowbar.NodeRole, r *crowbar.Role) hindrance {
 		}
 	}
 	return hindrance{}
+}
+
+// user is one that is about to run and see that a member of its cluster leaves: until it has, it may still use that. All
+// members have the same children.
+func (v *view) user(nr *crowbar.NodeRole) *crowbar.NodeRole {
+	for peer := range v.s.EachOf(nr.Deployment, nr.Role) {
+		if peer.Removing || !peer.Settled() {
+			continue
+		}
+		for _, c := range v.s.Children(peer.ID) {
+			if hard(c, peer.ID) && v.comes(c) {
+				return c
+			}
+		}
+		break
+	}
+	return nil
+}
+
+// comes says that a node-role runs, or will by itself.
+func (v *view) comes(nr *crowbar.NodeRole) bool {
+	if nr == nil || nr.Removing {
+		return false
+	}
+	if is, known := v.coming[nr.ID]; known {
+		return is
+	}
+	is := false
+	switch nr.State {
+	case crowbar.Transition:
+		is = true
+	case crowbar.Todo:
+		r, h := v.unfit(nr, v.use(nr.Node))
+		is = h.what == free || h.what == crowded
+		if is && len(r.Exclusive) > 0 {
+			is = v.exclusion(nr, r).what != gated
+		}
+	case crowbar.Blocked:
+		is = !slices.ContainsFunc(nr.Parents, func(l crowbar.Link) bool {
+			p := v.s.NodeRole(l.ID)
+			return holdsBack(p, nr) && !v.comes(p)
+		})
+	}
+	if v.coming == nil {
+		v.coming = map[crowbar.ID]bool{}
+	}
+	v.coming[nr.ID] = is
+	return is
 }
 
 // use looks at a node: what runs there, and the first that failed.

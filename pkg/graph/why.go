@@ -75,7 +75,7 @@ func (r *Reasons) of(nr *crowbar.NodeRole) *reason {
 // kindOf is the cause that a hindrance is where it is the root.
 var kindOf = map[obstacle]crowbar.CauseKind{free: crowbar.CauseNext, lost: crowbar.CauseRole, proposed: crowbar.CauseProposed, paused: crowbar.CausePaused,
 	unplanned: crowbar.CausePlan, untargeted: crowbar.CauseNode, jigless: crowbar.CauseRole, addressless: crowbar.CauseNode, dead: crowbar.CauseNode,
-	unavailable: crowbar.CauseNode, crowded: crowbar.CauseRun, stuck: crowbar.CauseError, above: crowbar.CauseNeeded, taken: crowbar.CauseRun,
+	unavailable: crowbar.CauseNode, crowded: crowbar.CauseRun, stuck: crowbar.CauseError, above: crowbar.CauseNeeded, unaware: crowbar.CauseRun, taken: crowbar.CauseRun,
 	gated: crowbar.CauseError, later: crowbar.CauseNext}
 
 func (x *reason) follow(next *reason) { x.next, x.kind, x.far = next, next.kind, next.far+1 }

@@ -76,6 +76,8 @@ var hindered = map[obstacle]struct {
 		w.settle()
 		change(w, w.at("docker@d"), func(nr *crowbar.NodeRole) { nr.State, nr.Removing = crowbar.Todo, true })
 	}, "todo: minion on d goes first", crowbar.CauseNeeded, "docker on d is to be removed, and minion on d needs it"},
+	unaware: {"etcd@a", func(w *world) { w.settle(); w.apply(Unbind(w.s, w.at("etcd@a").ID)); w.begin("master@b") },
+		"todo: master on a lets go of it first; master on a is todo: the annealer takes it next", crowbar.CauseNext, "nothing is in the way"},
 	taken: {"etcd@b", func(w *world) {
 		w.run("prep@a proxy@a prep@b proxy@b pki etcd@a")
 		w.run("prep@c proxy@c")

@@ -4,20 +4,50 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // pipe is a client's connection and the one to a server. Closing it ends both at once.
 type pipe struct {
 	client, server net.Conn
+	said           atomic.Int64 // when something last went over it; Unix time in ns
+	ended          atomic.Bool
+}
+
+// quiet is how long nothing was said over a pipe on which nobody waits for an answer, as far as one can tell who cannot look
+// into it. Connections that are busier than that are moved by the servers: they ask one client in a thousand to come again.
+const quiet = time.Second
+
+// retire closes the pipe once it is quiet, so that no request is lost with it. After the limit it is left alone, or closed all
+// the same if it must.
+func (p *pipe) retire(after, limit time.Duration, must bool) {
+	if after < quiet {
+		after = quiet
+	}
+	end := time.Now().Add(limit)
+	var look func()
+	look = func() {
+		still := time.Since(time.Unix(0, p.said.Load()))
+		late := time.Now().After(end)
+		switch {
+		case still >= quiet || late && must:
+			p.close()
+		case !late && !p.ended.Load():
+			time.AfterFunc(quiet-still, look)
+		}
+	}
+	time.AfterFunc(after, look)
 }
 
 func (p *pipe) close() {
+	p.ended.Store(true)
 	p.client.Close()
 	p.server.Close()
 }
@@ -34,6 +64,7 @@ func (b *Balancer) serve(ctx context.Context, client net.Conn) {
 			continue
 		}
 		p := &pipe{client: client, server: server}
+		p.said.Store(time.Now().UnixNano())
 		if b.join(ctx, address, p) {
 			p.copy()
 			b.leave(address, p)
@@ -101,7 +132,7 @@ func (b *Balancer) tidy(address string) {
 func (p *pipe) copy() {
 	var wg sync.WaitGroup
 	one := func(to, from net.Conn) {
-		if _, err := io.Copy(to, from); err != nil {
+		if _, err := io.Copy(to, heard{from, &p.said}); err != nil {
 			p.close()
 			return
 		}
@@ -115,28 +146,46 @@ func (p *pipe) copy() {
 	p.close()
 }
 
-// changed is told by the prober of each change of mind.
+// heard notes when something was last read.
+type heard struct {
+	from io.Reader
+	last *atomic.Int64
+}
+
+func (h heard) Read(b []byte) (int, error) {
+	n, err := h.from.Read(b)
+	h.last.Store(time.Now().UnixNano())
+	return n, err
+}
+
+// changed is told by the prober of each change of mind. The connections to a server that has failed are cut at once; one that
+// says that it is about to stop ends them by itself, and what is left when it has stopped ends as soon as nobody waits.
 func (b *Balancer) changed(address string, well bool, err error) {
 	b.mu.Lock()
 	be := b.backends[address]
-	var cut []*pipe
+	var live []*pipe
+	left := false
 	if be != nil {
-		be.away = !well
-		if !well {
-			for p := range be.conns {
-				cut = append(cut, p)
-			}
+		left = be.leaves && !well
+		be.away, be.leaves = !well, !well && Leaving(err)
+		if !well && !be.leaves {
+			live = slices.Collect(maps.Keys(be.conns))
 		}
 	}
+	settle := b.cfg.Settle
 	b.mu.Unlock()
 	if well {
 		b.log.Info("server is well", "server", address)
 		b.rebalance(address)
 		return
 	}
-	b.log.Warn("server is not well", "server", address, "error", err, "cut", len(cut))
-	for _, p := range cut {
-		p.close()
+	b.log.Warn("server is not well", "server", address, "error", err, "cut", len(live))
+	for _, p := range live {
+		if left {
+			p.retire(0, settle, true)
+		} else {
+			p.close()
+		}
 	}
 }
 
@@ -160,7 +209,7 @@ func (b *Balancer) rebalance(come string) {
 		}
 		for p := range b.backends[a].conns {
 			if rand.IntN(well) == 0 {
-				time.AfterFunc(rand.N(b.cfg.Settle), p.close)
+				p.retire(rand.N(b.cfg.Settle), b.cfg.Settle, false)
 			}
 		}
 	}

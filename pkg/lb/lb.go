@@ -49,8 +49,9 @@ type Balancer struct {
 
 // backend is one server and the connections to it. One that has left the pool stays until its connections have ended.
 type backend struct {
-	conns map[*pipe]struct{}
-	away  bool // unwell, or known not to be well
+	conns  map[*pipe]struct{}
+	away   bool // unwell, or known not to be well
+	leaves bool // it said that it is about to stop
 }
 
 // New makes a balancer from a config.

@@ -62,6 +62,7 @@ type api struct {
 	cert    tls.Certificate
 	hang    atomic.Bool // accepts, and never says a word
 	unready atomic.Bool
+	leaving atomic.Bool // as an API server that was told to stop
 	mu      sync.Mutex
 	l       net.Listener
 	conns   map[net.Conn]bool
@@ -143,6 +144,9 @@ func (a *api) talk(c net.Conn) {
 		status, body := "200 OK", a.address
 		if req.URL.Path == "/readyz" && a.unready.Load() {
 			status = "500 Internal Server Error"
+		}
+		if req.URL.Path == "/readyz" && a.leaving.Load() {
+			status, body = "500 Internal Server Error", "[+]ping ok\n[+]etcd ok\n[-]shutdown failed: reason withheld\n"
 		}
 		fmt.Fprintf(s, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
 	}
@@ -279,6 +283,58 @@ func TestSpreadsAndCuts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A server that is told to stop answers what it has: nothing is cut under a request. When it has stopped, what is quiet ends.
+func TestALeavingServerIsNotCut(t *testing.T) {
+	ca, servers := fleet(t, 2)
+	b := balancer(t, Config{Port: servers[0].port, CA: ca, Seeds: seeds(servers)})
+	eventually(t, "both are well", func() bool { return b.well() == "2 3" })
+	var there *client
+	for there == nil {
+		c := dial(t, b, ca)
+		if who, err := c.ask(); err != nil {
+			t.Fatal(err)
+		} else if who == "127.0.0.2" {
+			there = c
+		}
+	}
+	servers[0].leaving.Store(true)
+	eventually(t, "one is left", func() bool { return b.well() == "3" })
+	if who, err := there.ask(); err != nil || who != "127.0.0.2" {
+		t.Errorf("a live connection to the leaving server: %s, %v", who, err)
+	}
+	if who, err := dial(t, b, ca).ask(); err != nil || who != "127.0.0.3" {
+		t.Errorf("a new connection went to %s, %v", who, err)
+	}
+	servers[0].unready.Store(true)
+	servers[0].leaving.Store(false)
+	there.c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := there.c.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+		t.Errorf("the connection to a server that has stopped stayed: %v", err)
+	}
+}
+
+// A pipe is closed when it is quiet, and not before.
+func TestAPipeRetiresWhenItIsQuiet(t *testing.T) {
+	client, far := net.Pipe()
+	p := &pipe{client: client, server: far}
+	p.retire(0, time.Minute, false)
+	closed := func() bool {
+		p.said.Store(time.Now().UnixNano())
+		client.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		_, err := client.Read(make([]byte, 1))
+		return err != nil && !os.IsTimeout(err)
+	}
+	for end := time.Now().Add(2 * quiet); time.Now().Before(end); {
+		if closed() {
+			t.Fatal("it was closed while it was in use")
+		}
+	}
+	client.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if _, err := client.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+		t.Fatalf("it stayed though it was quiet: %v", err)
 	}
 }
 

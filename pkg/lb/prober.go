@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -23,7 +25,8 @@ type Probing struct {
 	Timeout time.Duration  // of one probe; 0 = 1 s
 	Strikes int            // failures in a row that make one unwell; 0 = 2
 	Returns int            // successes in a row that make it well again; 0 = 3
-	// Changed is told of each change of mind, one at a time; err is the last failure.
+	// Changed is told of each change of mind, one at a time; err is the last failure, which Leaving understands. It is told once
+	// more of a server that was leaving and now does not answer.
 	Changed func(address string, well bool, err error)
 }
 
@@ -46,6 +49,21 @@ type target struct {
 	newest uint64 // probe whose end was heard last
 	good   int    // successes in a row
 	bad    int    // failures in a row
+	leaves bool   // the last failure was that it is about to stop
+}
+
+// Leaving says that a probe's failure is a server that is about to stop and still serves: it will end its connections by itself,
+// one request after the other.
+func Leaving(err error) bool {
+	no := (*refusal)(nil)
+	return errors.As(err, &no) && strings.Contains(no.body, "[-]shutdown") && !strings.Contains(no.body, "[-]etcd")
+}
+
+// refusal is the answer of a server that is not ready.
+type refusal struct{ path, status, body string }
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s answers %s: %.200q", r.path, r.status, r.body)
 }
 
 // NewProber makes a prober that has nothing to ask yet.
@@ -187,7 +205,7 @@ func probe(ctx context.Context, client *http.Client, how Probing, address string
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: %.200q", how.Path, resp.Status, body)
+		return &refusal{how.Path, resp.Status, string(body)}
 	}
 	return nil
 }
@@ -212,7 +230,9 @@ func (p *Prober) heard(address string, t *target, n uint64, err error) {
 	case t.good >= p.probing.Returns, t.good > 0 && !t.known:
 		well = true
 	}
-	news := well != t.well || !t.known && (t.good > 0 || t.bad >= p.probing.Strikes)
+	left := t.leaves && err != nil && !Leaving(err) && !well
+	t.leaves = Leaving(err)
+	news := well != t.well || left || !t.known && (t.good > 0 || t.bad >= p.probing.Strikes)
 	t.well, t.known = well, t.known || t.good > 0 || t.bad >= p.probing.Strikes
 	if news && p.probing.Changed != nil {
 		p.probing.Changed(address, well, err)

@@ -79,7 +79,7 @@ func (b *Balancer) use(addresses []string) {
 			continue
 		}
 		for p := range b.backends[a].conns {
-			time.AfterFunc(b.cfg.Settle, p.close)
+			p.retire(b.cfg.Settle, 12*b.cfg.Settle, true)
 		}
 		b.tidy(a)
 	}

@@ -64,31 +64,13 @@ func (c Cluster) StartLoad(ctx context.Context, from string) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := c.SSH(ctx, from, "cat /etc/kubernetes/lb.json")
+	b, err := c.Balancing(ctx, from)
 	if err != nil {
 		return nil, err
-	}
-	var b struct {
-		Pool        string
-		Port        int
-		NameServers []string `json:"name_servers"`
-		Seeds       []string
-		CAFile      string `json:"ca_file"`
-	}
-	if err := json.Unmarshal([]byte(text), &b); err != nil {
-		return nil, fmt.Errorf("the balancer's config on %s: %w", from, err)
-	}
-	ca, err := c.SSH(ctx, from, "cat "+b.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(ca)) {
-		return nil, fmt.Errorf("%s on %s holds no certificate", b.CAFile, from)
 	}
 	l := &Load{last: map[int]time.Time{}, acked: map[string]int{}}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	if l.Balancer, err = lb.New(lb.Config{Listen: "127.0.0.1:0", Pool: b.Pool, Port: b.Port, NameServers: b.NameServers, CA: roots, Seeds: b.Seeds}, log); err != nil {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if l.Balancer, err = lb.New(b, log); err != nil {
 		return nil, err
 	}
 	conf, err := kubeapi.Identity([]byte(kubeconfig), b.Pool)
@@ -99,6 +81,42 @@ func (c Cluster) StartLoad(ctx context.Context, from string) (*Load, error) {
 		return new(net.Dialer).DialContext(ctx, network, l.Balancer.Addr().String())
 	}}
 	return l, l.start(ctx)
+}
+
+// Balancing is the config of the balancer on a node, for one that runs here.
+func (c Cluster) Balancing(ctx context.Context, from string) (lb.Config, error) {
+	text, err := c.SSH(ctx, from, "cat /etc/kubernetes/lb.json")
+	if err != nil {
+		return lb.Config{}, err
+	}
+	var b struct {
+		Pool        string
+		Port        int
+		NameServers []string `json:"name_servers"`
+		Seeds       []string
+		CAFile      string `json:"ca_file"`
+	}
+	if err := json.Unmarshal([]byte(text), &b); err != nil {
+		return lb.Config{}, fmt.Errorf("the balancer's config on %s: %w", from, err)
+	}
+	ca, err := c.SSH(ctx, from, "cat "+b.CAFile)
+	if err != nil {
+		return lb.Config{}, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(ca)) {
+		return lb.Config{}, fmt.Errorf("%s on %s holds no certificate", b.CAFile, from)
+	}
+	return lb.Config{Listen: "127.0.0.1:0", Pool: b.Pool, Port: b.Port, NameServers: b.NameServers, CA: roots, Seeds: b.Seeds}, nil
+}
+
+// Follow has the load's balancer take over the config of a node's once more: name servers come and go.
+func (l *Load) Follow(ctx context.Context, c Cluster, from string) error {
+	b, err := c.Balancing(ctx, from)
+	if err != nil {
+		return err
+	}
+	return l.Balancer.Set(b)
 }
 
 // start waits for the balancer to have a server, makes the namespace, and lets the programs go.
