@@ -4,6 +4,7 @@
 # make bench  benchmarks; make bench-ansible compares with Ansible on 20 nodes (needs root)
 # make scale  10,000 simulated nodes of 20 roles, measured and held against the limits; make scale EXTERNAL=1: on an etcd of its own
 # make load   200 clients read and change 1,000 nodes of 20 roles for a minute, held against the limits
+# make rinse  masters, members of etcd, minions and name servers come and go in a real cluster under load (needs root)
 # make failover  masters of a real cluster are lost in six ways; how long programs went without the API (needs root)
 # make restore  a real cluster loses its power, its etcd members, all its masters, and is brought back; nothing is lost (needs root)
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
@@ -93,6 +94,10 @@ scale:
 .PHONY: failover
 failover: deps build artifacts
 	$(GO) run ./test/failover --check --cache $(CACHE)
+
+.PHONY: rinse
+rinse: deps build artifacts
+	$(GO) run ./test/rinse --check --cache $(CACHE)
 
 .PHONY: restore
 restore: deps build artifacts
