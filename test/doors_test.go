@@ -51,8 +51,9 @@ var doors = map[string][]string{
 	// roof
 	"pkg/lab":            {"pkg/client", "pkg/artifact"},
 	"cmd/kubeclampd":     {"pkg/*", "jigs/*"},
-	"cmd/kubeclamp":      {"pkg/client", "pkg/lab", "pkg/picture"},
-	"cmd/kubeclamp-role": {"pkg/plugin", "roles"},
+	"pkg/native":         {"pkg/barclamp", "pkg/jig", "pkg/pki", "pkg/role"},                                     // a role on its own node, without an engine
+	"cmd/kubeclamp":      {"pkg/client", "pkg/lab", "pkg/picture", "pkg/barclamp", "pkg/artifact", "pkg/native"}, // the last three: native packages
+	"cmd/kubeclamp-role": {"pkg/plugin", "pkg/native", "roles", "jigs/local"},
 	"cmd/kubeclamp-node": {"pkg/lb", "pkg/nameserver", "pkg/zone"},
 	// outbuildings
 	"jigs/*":                {"pkg/jig"},
@@ -81,6 +82,7 @@ var lodgers = map[string][]string{
 	"go.etcd.io/etcd/etcdutl":                    {"pkg/store/embedded"},                                                                   // snapshots of the embedded one
 	"go.uber.org/zap":                            {"pkg/store/embedded", "pkg/store", "roles/etcd/etcdclient", "roles/etcd", "test/scale"}, // etcd's own logger
 	"github.com/hashicorp":                       {"pkg/plugin"},
+	"filippo.io/age":                             {"pkg/native"},                                                                                             // what is sealed for one node
 	"google.golang.org/grpc":                     {"pkg/plugin", "proto/role/v1", "pkg/store", "roles/etcd/etcdclient", "roles/etcd", "roles/etcd/etcdtest"}, // dial options of clientv3, and a server of tests
 	"google.golang.org/protobuf":                 {"pkg/plugin", "proto/role/v1"},
 	"github.com/miekg/dns":                       {"pkg/nameserver"},

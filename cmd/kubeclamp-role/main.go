@@ -1,5 +1,6 @@
 // Command kubeclamp-role is every shipped role in one program: it serves the role named by its first argument, or by its
-// own file name (kubeclamp-role-NAME). It does not know any role; the table is roles/roles.go.
+// own file name (kubeclamp-role-NAME). With "ROLE apply" it does a role on the machine that it runs on, for a script of a native
+// barclamp. It does not know any role; the table is roles/roles.go.
 package main
 
 import (
@@ -19,6 +20,13 @@ func main() {
 	}
 	if name == "--names" {
 		fmt.Println(strings.Join(roles.Names(), "\n"))
+		return
+	}
+	if len(os.Args) > 2 && os.Args[2] == "apply" {
+		if err := apply(name, os.Args[3:]); err != nil {
+			fmt.Fprintln(os.Stderr, "kubeclamp-role:", err)
+			os.Exit(1)
+		}
 		return
 	}
 	r, ok := roles.New(name)

@@ -71,7 +71,7 @@ func watchBegin(cmd *cobra.Command, began *bool) {
 	if do := cmd.RunE; do != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			*began = true
-			if f := cmd.Flag("output"); f != nil && !slices.Contains(formsOf(cmd), f.Value.String()) && (f.Changed || len(cmd.Annotations[forms]) == 0) {
+			if f := cmd.Flag("output"); f != nil && f == cmd.Root().PersistentFlags().Lookup("output") && !slices.Contains(formsOf(cmd), f.Value.String()) && (f.Changed || len(cmd.Annotations[forms]) == 0) {
 				return usage("output %q: there are %s", f.Value, strings.Join(formsOf(cmd), ", "))
 			}
 			return do(cmd, args)

@@ -67,7 +67,7 @@ func (a *Cache) module(family, to string) error {
 func (a *Cache) own(ctx context.Context, j *job, tmp string) (map[string]string, error) {
 	name := j.c.Files[0].Name
 	if from := a.prebuilt(name, j.arch); from != "" {
-		if err := fits(from, j.arch); err != nil {
+		if err := Fits(from, j.arch); err != nil {
 			return nil, err
 		}
 		in, err := os.Open(from)

@@ -66,8 +66,8 @@ func (a *Cache) sourceDir() string {
 	return ""
 }
 
-// fits refuses a prebuilt program that would not start on every node of an architecture.
-func fits(path, arch string) error {
+// Fits refuses a program that would not start on every node of an architecture.
+func Fits(path, arch string) error {
 	f, err := elf.Open(path)
 	if err != nil {
 		return crowbar.Errorf(crowbar.Invalid, "%s is no Linux program (%w): build it with GOOS=linux GOARCH=%s CGO_ENABLED=0", path, err, arch)

@@ -32,7 +32,9 @@ type settings struct {
 	Kubelet   kube.Leaf         `json:"k8s-minion-kubelet-leaf"`
 	Server    kube.Leaf         `json:"k8s-minion-kubelet-server-leaf"`
 	Proxy     kube.Leaf         `json:"k8s-minion-proxy-leaf"`
-	Admin     kube.Leaf         `json:"k8s-minion-admin-leaf"` // stays in this process: never written to the node
+	// Admin stays in this process: it is never written to the node. A node that does this role for itself, with no engine that
+	// would do it from elsewhere, is not given it.
+	Admin kube.Leaf `json:"k8s-minion-admin-leaf"`
 
 	Node        string
 	Address     string
@@ -100,6 +102,9 @@ func (s settings) check() error {
 		return bad("k8s-minion-proxy-mode", s.ProxyMode, "iptables or nftables")
 	}
 	for attrib, l := range map[string]kube.Leaf{"k8s-minion-kubelet-leaf": s.Kubelet, "k8s-minion-kubelet-server-leaf": s.Server, "k8s-minion-proxy-leaf": s.Proxy, "k8s-minion-admin-leaf": s.Admin} {
+		if attrib == "k8s-minion-admin-leaf" && l == (kube.Leaf{}) {
+			continue
+		}
 		if !l.Complete() {
 			return bad(attrib, "(incomplete)", "cert, key and ca")
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 )
@@ -100,6 +101,9 @@ func awaitReady(ctx context.Context, on role.Target, s settings, changed bool) (
 
 // awaitKubelet asks the kubelet's own port as an API server would: certificate, authentication and authorization included.
 func awaitKubelet(ctx context.Context, on role.Target, s settings) error {
+	if s.Admin == (kube.Leaf{}) {
+		return nil // nobody here may ask it; what the API says has to do
+	}
 	k, err := kube.New(on.Conn, kube.Leaf{Cert: s.Admin.Cert, Key: s.Admin.Key, CA: s.CA}, s.Address, s.hostPort(10250))
 	if err != nil {
 		return err
@@ -113,6 +117,9 @@ func awaitKubelet(ctx context.Context, on role.Target, s settings) error {
 
 // welcome takes back what a Remove that died half-way left on the Node object.
 func welcome(ctx context.Context, on role.Target, s settings, n node) error {
+	if s.Admin == (kube.Leaf{}) {
+		return crowbar.Errorf(crowbar.Invalid, "node %s was being taken off the cluster, and it cannot be let back from here: run `kubectl uncordon %[1]s` and `kubectl taint node %[1]s %s-` on a master", on.Node, leaving.Key)
+	}
 	api, err := adminClient(on, s)
 	if err != nil {
 		return err
