@@ -88,6 +88,7 @@ var scrubs = []struct {
 	{regexp.MustCompile(`runs show [0-9]+`), "runs show N"},
 	{regexp.MustCompile(`"?20\d\d-\d\d-\d\dT[0-9:.]+Z"?`), "TIME"},
 	{regexp.MustCompile(`20\d\d-\d\d-\d\d \d\d:\d\d:\d\d`), "TIME"},
+	{regexp.MustCompile(`20\d\d-\d\d-\d\d  20\d\d-\d\d-\d\d`), "DAY  DAY"},
 	{regexp.MustCompile(`kubeclamp \S+, go1\S+, \S+`), "kubeclamp VERSION"},
 	{regexp.MustCompile(`("(?:go|platform|version)": )"(go1[^"]*|linux/[^"]*|\(devel\)|v0[^"]*)"`), `${1}"..."`},
 	{regexp.MustCompile(`("(?:expected|took)": )"[0-9.µmns]+"`), `${1}"..."`},

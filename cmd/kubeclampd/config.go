@@ -13,6 +13,7 @@ import (
 
 	"github.com/kubeclamp/kubeclamp/pkg/api"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/pki"
 	"github.com/kubeclamp/kubeclamp/pkg/store"
 )
 
@@ -46,6 +47,8 @@ type config struct {
 	keepRuns    int
 	keepFor     time.Duration
 	keepAudit   int
+
+	lives pki.Lives
 
 	snapshotEvery time.Duration
 	snapshotKeep  int
@@ -87,6 +90,8 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.StringVar(&c.catalogue, "catalogue", "", "file with more components, or other versions, than the built-in catalogue (JSON)")
 	f.IntVar(&c.keepRuns, "keep-runs", 5, "runs of a node-role whose record and log are kept")
 	f.DurationVar(&c.keepFor, "keep-runs-for", 0, "how long records of runs are kept, but for the last one of a node-role; 0 means for ever")
+	f.DurationVar(&c.lives.Authority, "authority-life", pki.AuthorityLife, "how long the clusters' authorities live; they are rotated at two thirds of it")
+	f.DurationVar(&c.lives.Leaf, "leaf-life", pki.LeafLife, "how long the clusters' certificates live; they are renewed at two thirds of it")
 	f.DurationVar(&c.snapshotEvery, "snapshot-every", 24*time.Hour, "how often a snapshot of the embedded etcd is put into DATADIR/snapshots; 0 means never")
 	f.IntVar(&c.snapshotKeep, "snapshot-keep", 7, "snapshots that are kept")
 	f.DurationVar(&c.backupEvery, "backup-every", 24*time.Hour, "how often each cluster is backed up into DATADIR/backups; 0 means never by itself")
@@ -184,6 +189,9 @@ func (c *config) check() error {
 	}
 	if c.backupEvery < 0 || c.backupKeep < 1 {
 		return crowbar.Errorf(crowbar.Invalid, "--backup-every %s, --backup-keep %d: keep at least 1 backup, and no time below 0", c.backupEvery, c.backupKeep)
+	}
+	if err := c.checkLives(); err != nil {
+		return err
 	}
 	if c.keepAudit < 1000 {
 		return crowbar.Errorf(crowbar.Invalid, "--keep-audit %d: keep 1000 records at least", c.keepAudit)

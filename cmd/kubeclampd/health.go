@@ -58,7 +58,7 @@ func (h *checkup) plugins() crowbar.Finding {
 	return crowbar.Finding{Check: "plugins", Grade: crowbar.GradeOK, Says: "none is broken"}
 }
 
-// certificates are renewed by a rerun when two thirds of their life are over.
+// certificates are renewed by themselves when two thirds of their life are over, if what uses them can run.
 func (h *checkup) certificates(now time.Time) crowbar.Finding {
 	s := h.view()
 	due := pki.Due(s, now)
@@ -70,7 +70,7 @@ func (h *checkup) certificates(now time.Time) crowbar.Finding {
 	if d := s.Deployment(first.Deployment); d != nil {
 		in = " of deployment " + d.Name
 	}
-	out := crowbar.Finding{Check: "certificates", Grade: crowbar.GradeWarning, Remedy: "'kubeclamp converge' renews them",
+	out := crowbar.Finding{Check: "certificates", Grade: crowbar.GradeWarning, Remedy: "what uses them is halted or in error: see 'kubeclamp certs list --due' and 'kubeclamp why'",
 		Says: fmt.Sprintf("%d are due to be renewed; %s%s ends on %s", len(due), first.Name, in, first.NotAfter.UTC().Format(time.DateOnly))}
 	if now.After(first.NotAfter) {
 		out.Grade = crowbar.GradeWrong

@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
 	"github.com/kubeclamp/kubeclamp/pkg/webhook"
 )
 
-// leader does what one daemon does for all: it takes back the runs of those that are gone, drops old records of runs, and tells
-// event sinks what happens.
+// leader does what one daemon does for all: it takes back the runs of those that are gone, drops old records of runs, keeps the
+// clusters' certificates, and tells event sinks what happens.
 type leader struct {
 	st  *state
 	eng *engine.Engine
@@ -22,11 +23,12 @@ func lead(ctx context.Context, c *config, st *state, eng *engine.Engine) error {
 	l := &leader{st, eng, c}
 	return st.Lead(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
-		told := make(chan error, 1)
-		go func() { told <- webhook.New(webhook.Config{Engine: eng, Moves: st, Log: c.log}).Run(ctx) }()
+		var beside sync.WaitGroup
+		beside.Go(func() { _ = webhook.New(webhook.Config{Engine: eng, Moves: st, Log: c.log}).Run(ctx) })
+		beside.Go(func() { _ = eng.KeepCertificates(ctx, c.certificatesEvery()) })
 		err := l.run(ctx)
 		cancel()
-		<-told
+		beside.Wait()
 		return err
 	})
 }

@@ -154,7 +154,9 @@ func newEngine(c *config, st *store.Store, owner string) (*engine.Engine, error)
 	if err != nil {
 		return nil, err
 	}
-	eng := engine.New(engine.Config{Store: st, PKI: pki.Over(ring), Ring: ring, Owner: owner, Mac: ring.Mac, Parallel: c.parallel,
+	keeper := pki.Over(ring)
+	keeper.Lives = c.lives
+	eng := engine.New(engine.Config{Store: st, PKI: keeper, Ring: ring, Owner: owner, Mac: ring.Mac, Parallel: c.parallel,
 		KeepRuns: c.keepRuns, KeepFor: c.keepFor, KeepAudit: c.keepAudit, Log: c.log})
 	return eng, eng.CheckSeals()
 }

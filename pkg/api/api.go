@@ -69,6 +69,7 @@ type Engine interface {
 	Copying
 	Explaining
 	Sealing
+	Certifying
 	Around
 	Accounts
 	Carrying
@@ -191,6 +192,9 @@ func (a *API) route() {
 	a.raw("GET /api/v2/node_roles/{id}/log", a.log)
 	a.handle("GET /api/v2/node_roles/{id}/explain", a.explain)
 	a.handle("GET /api/v2/attribs/{id}/uses", a.uses)
+	a.handle("GET /api/v2/certificates", a.certificates)
+	a.handle("POST /api/v2/certificates/renew", a.renew)
+	a.handle("POST /api/v2/certificates/rotate", a.rotateCertificates)
 	a.handle("GET /api/v2/secrets/status", a.sealStatus)
 	a.handle("POST /api/v2/secrets/rotate", a.rotate)
 	a.handle("POST /api/v2/secrets/forget", a.forgetKey)

@@ -35,6 +35,7 @@ var adminOnly = []struct {
 	{"/api/v2/barclamps", crowbar.RightViewer}, {"/api/v2/jigs", crowbar.RightViewer}, {"/api/v2/roles", crowbar.RightViewer},
 	{"/api/v2/attribs", crowbar.RightViewer}, {"/api/v2/available_hammers", crowbar.RightViewer}, {"/api/v2/state", crowbar.RightAdmin}, {"/api/v2/secrets", crowbar.RightAdmin},
 	{"/api/v2/backups", crowbar.RightViewer},
+	{"/api/v2/certificates", crowbar.RightViewer},
 }
 
 // needed is the right that a request takes.

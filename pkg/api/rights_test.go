@@ -138,7 +138,7 @@ func TestRights(t *testing.T) {
 	callers := w.callers()
 	reads := regexp.MustCompile(`^(GET|HEAD) |/match$|^POST .*/plan$|/whoami$|/digest$|/status/active$`)
 	admins := regexp.MustCompile(`kubeconfig$|/(users|tokens|audit|state|secrets|event_sinks|event_selectors)(/|$)`)
-	changesAdmin := regexp.MustCompile(`/api/v2/(barclamps|jigs|roles|attribs|available_hammers)(/|$)`)
+	changesAdmin := regexp.MustCompile(`/api/v2/(barclamps|jigs|roles|attribs|available_hammers|certificates)(/|$)`)
 	tried := 0
 	for _, rt := range w.routes() {
 		need := crowbar.RightOperator

@@ -75,7 +75,7 @@ func TestCollect(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		case "k8s-master-encryption-key":
-			if c.Generate != "random-32" || !in.Secret[c.Attrib] {
+			if c.Generate != "ring-32" || !in.Secret[c.Attrib] {
 				t.Errorf("%+v", c)
 			}
 		}

@@ -115,7 +115,7 @@ type Attrib struct {
 
 	// At most one of the next three: the host computes the value, nobody sets it.
 	Leaf      *Leaf  `json:"leaf,omitempty"`      // value: {"cert": PEM, "key": PEM, "ca": PEM}, one per node
-	Generate  string `json:"generate,omitempty"`  // "random-32" (base64 of 32 bytes) or "ecdsa-p256" (PEM private key), one per deployment
+	Generate  string `json:"generate,omitempty"`  // "random-32" (base64 of 32 bytes), "ecdsa-p256" (PEM private key), or those that can be rotated: "ring-32", "ring-p256"; one per deployment
 	Authority string `json:"authority,omitempty"` // value: PEM certificate(s) of that authority, one per deployment
 	Stamps
 }
@@ -271,7 +271,9 @@ type Secret struct {
 	Deployment ID        `json:"deployment_id"`
 	Name       string    `json:"name"` // unique in the deployment, such as "authority/etcd", "leaf/etcd-peer-leaf/n1"
 	Sealed     []byte    `json:"sealed"`
-	NotAfter   time.Time `json:"not_after"` // zero for keys that do not end
+	NotBefore  time.Time `json:"not_before,omitzero"` // when its life began; zero for keys that do not end, and what was made before this was noted
+	NotAfter   time.Time `json:"not_after"`           // zero for keys that do not end
+	Rotation   *Rotation `json:"rotation,omitempty"`  // an authority or a key that another one takes the place of
 	Stamps
 }
 

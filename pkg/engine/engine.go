@@ -26,6 +26,12 @@ type PKI interface {
 	Value(s *crowbar.Snapshot, w crowbar.Computed) (value any, c []crowbar.Change, err error)
 	// Shared is a value that all daemons on the state have in common: the stored one, or else mine.
 	Shared(s *crowbar.Snapshot, name, mine string) (value string, c []crowbar.Change, err error)
+	// Look is what may be known of an authority, a leaf or a key; ok is false for other secrets.
+	Look(sec *crowbar.Secret) (c crowbar.Certificate, ok bool, err error)
+	// Due says that two thirds of a certificate's life are over.
+	Due(sec *crowbar.Secret) bool
+	// Turn moves the rotation of an authority, or of a key that is generated as kind, one phase on; hold nil = as usual.
+	Turn(s *crowbar.Snapshot, sec *crowbar.Secret, kind string, hold *crowbar.Duration) ([]crowbar.Change, error)
 }
 
 // Config is what the engine stands on.

@@ -45,6 +45,16 @@ func (p *fakePKI) Shared(s *crowbar.Snapshot, name, mine string) (string, []crow
 	return mine, []crowbar.Change{{Put: &crowbar.Secret{ID: s.Next(), Name: name}}}, nil
 }
 
+func (p *fakePKI) Look(*crowbar.Secret) (crowbar.Certificate, bool, error) {
+	return crowbar.Certificate{}, false, nil
+}
+
+func (p *fakePKI) Due(*crowbar.Secret) bool { return false }
+
+func (p *fakePKI) Turn(*crowbar.Snapshot, *crowbar.Secret, string, *crowbar.Duration) ([]crowbar.Change, error) {
+	return nil, nil
+}
+
 type world struct {
 	*Engine
 	t     *testing.T

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/attrib"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -120,7 +121,15 @@ func secretsOf(c crowbar.Computed, v any) []string {
 			return crowbar.Texts(nil, m["key"])
 		}
 	}
-	return crowbar.Texts(nil, v)
+	out := crowbar.Texts(nil, v)
+	if text, _ := v.(string); c.Generate == "ring-32" { // NAME:KEY, line by line
+		for line := range strings.Lines(text) {
+			if _, key, named := strings.Cut(strings.TrimSpace(line), ":"); named {
+				out = append(out, key)
+			}
+		}
+	}
+	return out
 }
 
 // Finish ends a run. An attempt that is not the newest is a Conflict, and changes nothing.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -25,15 +26,24 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 	pem  string
 	kpem string
+
+	next *pair    // that is to sign, and is trusted already
+	old  []string // certificates of those that signed before, and are trusted still
 }
 
-// PEM is the authority's certificate, for those who verify.
-func (a *Authority) PEM() string { return a.pem }
+// PEM is the certificates of those who verify, the newest first: more than one while the authority is replaced.
+func (a *Authority) PEM() string {
+	all := a.pem + strings.Join(a.old, "")
+	if a.next != nil {
+		all = a.next.Cert + all
+	}
+	return all
+}
 
 // Pool is the authority as a root for crypto/tls.
 func (a *Authority) Pool() *x509.CertPool {
 	p := x509.NewCertPool()
-	p.AddCert(a.cert)
+	p.AppendCertsFromPEM([]byte(a.PEM()))
 	return p
 }
 
@@ -43,10 +53,8 @@ func (a *Authority) Fingerprint() string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (a *Authority) pair() pair { return pair{Cert: a.pem, Key: a.kpem} }
-
 // newAuthority makes a self-signed authority; of says whose it is.
-func newAuthority(name, of string, now time.Time) (*Authority, error) {
+func newAuthority(name, of string, now time.Time, life time.Duration) (*Authority, error) {
 	if name == "" {
 		return nil, crowbar.Errorf(crowbar.Invalid, "the authority has no name: name one in barclamp.yaml")
 	}
@@ -54,22 +62,26 @@ func newAuthority(name, of string, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return selfSigned(subjectOf(name, of), key, now)
+	return selfSigned(subjectOf(name, of), key, now, life)
 }
 
 func subjectOf(name, of string) pkix.Name {
 	return pkix.Name{CommonName: name + " authority", Organization: compact([]string{of})}
 }
 
-// renewed is the same authority (subject and key) with a new life: what it signed before still verifies.
-func (a *Authority) renewed(now time.Time) (*Authority, error) {
-	return selfSigned(a.cert.Subject, a.key, now)
+// renew gives the same authority (subject and key) a new life: what it signed before still verifies.
+func (a *Authority) renew(now time.Time, life time.Duration) error {
+	n, err := selfSigned(a.cert.Subject, a.key, now, life)
+	if err == nil {
+		a.cert, a.pem = n.cert, n.pem
+	}
+	return err
 }
 
-func selfSigned(subject pkix.Name, key *ecdsa.PrivateKey, now time.Time) (*Authority, error) {
+func selfSigned(subject pkix.Name, key *ecdsa.PrivateKey, now time.Time, life time.Duration) (*Authority, error) {
 	t := &x509.Certificate{
 		SerialNumber: serial(), Subject: subject,
-		NotBefore: now.Add(-backdate).UTC(), NotAfter: now.Add(AuthorityLife).UTC(),
+		NotBefore: now.Add(-backdate).UTC(), NotAfter: now.Add(life).UTC(),
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		IsCA:     true, BasicConstraintsValid: true, MaxPathLenZero: true,
 	}
@@ -108,18 +120,18 @@ type request struct {
 }
 
 // issue makes a key and a certificate for it.
-func (a *Authority) issue(r request, now time.Time) (cert, key string, end time.Time, err error) {
+func (a *Authority) issue(r request, now time.Time, life time.Duration) (cert, key string, made *x509.Certificate, err error) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return "", "", end, err
+		return "", "", nil, err
 	}
-	end = now.Add(LeafLife).UTC()
+	end := now.Add(life).UTC()
 	if a.cert.NotAfter.Before(end) {
 		end = a.cert.NotAfter
 	}
 	t := &x509.Certificate{
 		SerialNumber: serial(), Subject: r.subject,
-		NotBefore: now.Add(-backdate).UTC(), NotAfter: end,
+		NotBefore: now.Add(-backdate).UTC().Truncate(time.Second), NotAfter: end.Truncate(time.Second),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: r.usages,
 		BasicConstraintsValid: true, DNSNames: r.dns,
 	}
@@ -128,10 +140,10 @@ func (a *Authority) issue(r request, now time.Time) (cert, key string, end time.
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, k.Public(), a.key)
 	if err != nil {
-		return "", "", end, err
+		return "", "", nil, err
 	}
 	key, err = keyPEM(k)
-	return block("CERTIFICATE", der), key, end, err
+	return block("CERTIFICATE", der), key, t, err
 }
 
 // serves says whether a stored certificate still is what is wanted: same names and usages, this authority, young enough.
@@ -155,9 +167,17 @@ func (a *Authority) serves(p pair, want request, now time.Time) bool {
 		slices.EqualFunc(have.ip, want.ip, bytes.Equal)
 }
 
+// begins is when a certificate was made: it counts from a little before.
+func begins(c *x509.Certificate) time.Time { return c.NotBefore.Add(backdate) }
+
 // spent says that two thirds of a certificate's life are over, or that it has not begun.
-func spent(c *x509.Certificate, now time.Time) bool {
-	return now.Before(c.NotBefore) || now.After(c.NotAfter.Add(-c.NotAfter.Sub(c.NotBefore)/3))
+func spent(c *x509.Certificate, now time.Time) bool { return over(c, now, 4) }
+
+// late says that five sixths of it are.
+func late(c *x509.Certificate, now time.Time) bool { return over(c, now, 5) }
+
+func over(c *x509.Certificate, now time.Time, sixths int) bool {
+	return now.Before(c.NotBefore) || now.After(begins(c).Add(c.NotAfter.Sub(begins(c))*time.Duration(sixths)/6))
 }
 
 func serial() *big.Int {

@@ -21,7 +21,7 @@ func hostAuthority(dir string, now time.Time) (*Authority, error) {
 	certPath, keyPath := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
 	key, err := readPrivate(keyPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		fresh, err := newAuthority("kubeclamp host", "", now)
+		fresh, err := newAuthority("kubeclamp host", "", now, AuthorityLife)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +56,7 @@ func hostCert(path string, keyPEM []byte, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, crowbar.Errorf(crowbar.Invalid, "host authority's key beside %s: %w; put the right file back", path, err)
 	}
-	a, err := selfSigned(subjectOf("kubeclamp host", ""), key, now)
+	a, err := selfSigned(subjectOf("kubeclamp host", ""), key, now, AuthorityLife)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (a *Authority) Issue(l crowbar.Leaf) (cert, key []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, k, _, err := a.issue(r, time.Now())
+	c, k, _, err := a.issue(r, time.Now(), LeafLife)
 	return []byte(c), []byte(k), err
 }
 
@@ -90,7 +90,7 @@ func (a *Authority) keep(dir, name string, l crowbar.Leaf, now time.Time) (certP
 	if cerr == nil && kerr == nil && a.serves(pair{Cert: string(cert), Key: string(key)}, want, now) {
 		return certPath, keyPath, nil
 	}
-	c, k, _, err := a.issue(want, now)
+	c, k, _, err := a.issue(want, now, LeafLife)
 	if err != nil {
 		return "", "", err
 	}

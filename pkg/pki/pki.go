@@ -10,6 +10,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -31,7 +32,11 @@ const (
 type PKI struct {
 	Now  func() time.Time // the clock; set by New, replaced in tests
 	Ring *Ring
+	Lives
 }
+
+// Lives is how long certificates live.
+type Lives struct{ Authority, Leaf time.Duration }
 
 // New makes a PKI with the one key that seals its secrets, of 32 bytes.
 func New(key []byte) (*PKI, error) {
@@ -43,7 +48,9 @@ func New(key []byte) (*PKI, error) {
 }
 
 // Over makes a PKI whose secrets are sealed by a ring.
-func Over(r *Ring) *PKI { return &PKI{Now: time.Now, Ring: r} }
+func Over(r *Ring) *PKI {
+	return &PKI{Now: time.Now, Ring: r, Lives: Lives{AuthorityLife, LeafLife}}
+}
 
 // Value gives the value of a computed attrib, and the secrets to store if it had to be made or renewed. New secrets have
 // ids from s.Next() upward.
@@ -52,6 +59,8 @@ func Over(r *Ring) *PKI { return &PKI{Now: time.Now, Ring: r} }
 //	authority:           PEM certificates
 //	generate random-32:  base64 of 32 bytes
 //	generate ecdsa-p256: PEM private key (EC PRIVATE KEY)
+//	generate ring-32:    the same as random-32; once it has been rotated, a line NAME:BASE64 for each key, the one to use first
+//	generate ring-p256:  the same as ecdsa-p256; while it is rotated, two, the one to sign with first
 func (p *PKI) Value(s *crowbar.Snapshot, w crowbar.Computed) (any, []crowbar.Change, error) {
 	d := &draft{PKI: p, s: s, next: s.Next()}
 	var value any
@@ -80,16 +89,33 @@ func Due(s *crowbar.Snapshot, now time.Time) []*crowbar.Secret {
 	var out []*crowbar.Secret
 	for x := range s.All(crowbar.KindSecret) {
 		sec := x.(*crowbar.Secret)
-		life := LeafLife
-		if strings.HasPrefix(sec.Name, "authority/") {
-			life = AuthorityLife
-		}
-		if !sec.NotAfter.IsZero() && now.After(sec.NotAfter.Add(-life/3)) {
+		if !sec.NotAfter.IsZero() && now.After(RenewAt(sec)) {
 			out = append(out, sec)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b *crowbar.Secret) int { return cmp.Compare(a.NotAfter.Unix(), b.NotAfter.Unix()) })
 	return out
+}
+
+// Due says that two thirds of a certificate's life are over.
+func (p *PKI) Due(sec *crowbar.Secret) bool {
+	at := RenewAt(sec)
+	return !at.IsZero() && p.Now().After(at)
+}
+
+// RenewAt is when two thirds of a certificate's life are over; zero for keys.
+func RenewAt(sec *crowbar.Secret) time.Time {
+	if sec.NotAfter.IsZero() {
+		return time.Time{}
+	}
+	begins := sec.NotBefore
+	if begins.IsZero() {
+		begins = sec.NotAfter.Add(-LeafLife)
+		if strings.HasPrefix(sec.Name, crowbar.AuthoritySecret("")) {
+			begins = sec.NotAfter.Add(-AuthorityLife)
+		}
+	}
+	return begins.Add(sec.NotAfter.Sub(begins) * 2 / 3)
 }
 
 // draft gathers the changes of one Value.
@@ -108,7 +134,7 @@ type pair struct {
 
 // authority finds the authority in the deployment or above it, and makes it in the deployment where there is none.
 func (d *draft) authority(deployment crowbar.ID, name string) (*Authority, error) {
-	secret := "authority/" + name
+	secret := crowbar.AuthoritySecret(name)
 	dep := d.s.Deployment(deployment)
 	if dep == nil {
 		return nil, crowbar.Errorf(crowbar.NotFound, "there is no deployment %d", deployment)
@@ -119,28 +145,21 @@ func (d *draft) authority(deployment crowbar.ID, name string) (*Authority, error
 			continue
 		}
 		a, err := d.openAuthority(old)
-		if err != nil || !spent(a.cert, d.Now()) {
+		if err != nil || !late(a.cert, d.Now()) {
 			return a, err
 		}
-		if a, err = a.renewed(d.Now()); err != nil {
+		// Its rotation, which began when it was due, has not come to its end: the same key gets a new life meanwhile.
+		if err := a.renew(d.Now(), d.Authority); err != nil {
 			return nil, err
 		}
-		return a, d.put(old, at.ID, secret, a.pair(), a.cert.NotAfter)
+		return a, d.put(old, at.ID, secret, a.kept(), a.cert)
 	}
 	// gofail: var beforeAuthority struct{}
-	a, err := newAuthority(name, dep.Name, d.Now())
+	a, err := newAuthority(name, dep.Name, d.Now(), d.Authority)
 	if err != nil {
 		return nil, err
 	}
-	return a, d.put(nil, deployment, secret, a.pair(), a.cert.NotAfter)
-}
-
-func (d *draft) openAuthority(sec *crowbar.Secret) (*Authority, error) {
-	var p pair
-	if err := d.open(sec, &p); err != nil {
-		return nil, err
-	}
-	return parseAuthority([]byte(p.Cert), []byte(p.Key))
+	return a, d.put(nil, deployment, secret, a.kept(), a.cert)
 }
 
 func (d *draft) leaf(w crowbar.Computed) (any, error) {
@@ -152,7 +171,7 @@ func (d *draft) leaf(w crowbar.Computed) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := "leaf/" + w.Attrib + "/" + w.Node
+	name := w.Secret()
 	old := d.s.SecretNamed(w.Deployment, name)
 	var p pair
 	if old != nil {
@@ -161,13 +180,13 @@ func (d *draft) leaf(w crowbar.Computed) (any, error) {
 		}
 	}
 	if old == nil || !a.serves(p, want, d.Now()) {
-		cert, key, end, err := a.issue(want, d.Now())
+		cert, key, made, err := a.issue(want, d.Now(), d.Leaf)
 		// gofail: var leafIssued struct{}
 		if err != nil {
 			return nil, err
 		}
 		p = pair{Cert: cert, Key: key}
-		if err := d.put(old, w.Deployment, name, p, end); err != nil {
+		if err := d.put(old, w.Deployment, name, p, made); err != nil {
 			return nil, err
 		}
 	}
@@ -175,49 +194,51 @@ func (d *draft) leaf(w crowbar.Computed) (any, error) {
 }
 
 func (d *draft) generate(w crowbar.Computed) (any, error) {
-	name := "generate/" + w.Attrib
-	if old := d.s.SecretNamed(w.Deployment, name); old != nil {
-		var v string
-		err := d.open(old, &v)
-		return v, err
+	if old := d.s.SecretNamed(w.Deployment, w.Secret()); old != nil {
+		keys, err := d.openKeys(old)
+		return keys.value(w.Generate), err
 	}
 	if d.s.Deployment(w.Deployment) == nil {
 		return nil, crowbar.Errorf(crowbar.NotFound, "there is no deployment %d", w.Deployment)
 	}
-	var v string
-	switch w.Generate {
-	case "random-32":
-		b := make([]byte, 32)
-		rand.Read(b) // never fails: crypto/rand ends the program instead
-		v = base64.StdEncoding.EncodeToString(b)
-	case "ecdsa-p256":
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			return nil, err
-		}
-		if v, err = keyPEM(key); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, crowbar.Errorf(crowbar.Invalid, "generate %q is not known: use random-32 or ecdsa-p256", w.Generate)
+	v, err := fresh(w.Generate)
+	if err != nil {
+		return nil, err
 	}
 	// gofail: var generated struct{}
-	return v, d.put(nil, w.Deployment, name, v, time.Time{})
+	return v, d.put(nil, w.Deployment, w.Secret(), v, nil)
 }
 
-// put seals a value into a new secret, or into a copy of the old one.
-func (d *draft) put(old *crowbar.Secret, deployment crowbar.ID, name string, v any, end time.Time) error {
+// fresh is a new key of a kind.
+func fresh(kind string) (string, error) {
+	switch kind {
+	case "random-32", "ring-32":
+		b := make([]byte, 32)
+		rand.Read(b) // never fails: crypto/rand ends the program instead
+		return base64.StdEncoding.EncodeToString(b), nil
+	case "ecdsa-p256", "ring-p256":
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return "", err
+		}
+		return keyPEM(key)
+	}
+	return "", crowbar.Errorf(crowbar.Invalid, "generate %q is not known: use random-32, ecdsa-p256, ring-32 or ring-p256", kind)
+}
+
+// put seals a value into a new secret, or into a copy of the old one. cert is whose life the secret has; nil for a key.
+func (d *draft) put(old *crowbar.Secret, deployment crowbar.ID, name string, v any, cert *x509.Certificate) error {
 	plain, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
 	now := d.Now().UTC()
-	sec := &crowbar.Secret{Deployment: deployment, Name: name, NotAfter: end.UTC(), Stamps: crowbar.Stamps{CreatedAt: now, UpdatedAt: now}}
-	if end.IsZero() {
-		sec.NotAfter = time.Time{}
+	sec := &crowbar.Secret{Deployment: deployment, Name: name, Stamps: crowbar.Stamps{CreatedAt: now, UpdatedAt: now}}
+	if cert != nil {
+		sec.NotBefore, sec.NotAfter = begins(cert).UTC(), cert.NotAfter.UTC()
 	}
 	if old != nil {
-		sec.ID, sec.CreatedAt = old.ID, old.CreatedAt
+		sec.ID, sec.CreatedAt, sec.Rotation = old.ID, old.CreatedAt, old.Rotation
 	} else {
 		sec.ID = d.next
 		d.next++

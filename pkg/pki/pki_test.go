@@ -151,7 +151,8 @@ func TestReissue(t *testing.T) {
 		{"just young enough", func(b *bench, _ *crowbar.Computed) { b.now = b.now.Add(LeafLife*2/3 - time.Hour) }, 0},
 		{"two thirds over", func(b *bench, _ *crowbar.Computed) { b.now = b.now.Add(LeafLife*2/3 + time.Hour) }, 1},
 		{"clock far back", func(b *bench, _ *crowbar.Computed) { b.now = b.now.Add(-time.Hour) }, 2},
-		{"authority's two thirds over", func(b *bench, _ *crowbar.Computed) { b.now = b.now.Add(AuthorityLife * 3 / 4) }, 2},
+		{"authority's two thirds over", func(b *bench, _ *crowbar.Computed) { b.now = b.now.Add(AuthorityLife * 3 / 4) }, 1},
+		{"authority's five sixths over", func(b *bench, _ *crowbar.Computed) { b.now = b.now.Add(AuthorityLife * 6 / 7) }, 2},
 		{"authority gone", func(b *bench, _ *crowbar.Computed) {
 			b.s = b.s.Apply(9, crowbar.Change{Drop: b.s.SecretNamed(2, "authority/etcd")})
 		}, 2},
@@ -176,14 +177,14 @@ func TestReissue(t *testing.T) {
 
 func TestRenewedAuthorityStillVerifiesItsLeaves(t *testing.T) {
 	b := start(t)
-	a, err := newAuthority("etcd", "k8s", b.now)
+	a, err := newAuthority("etcd", "k8s", b.now, AuthorityLife)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r, _ := wanted(*etcdLeaf().Leaf)
-	c, _, _, _ := a.issue(r, b.now)
-	next, err := a.renewed(b.now.Add(time.Hour))
-	if err != nil || next.PEM() == a.PEM() {
+	c, _, _, _ := a.issue(r, b.now, LeafLife)
+	next := *a
+	if err := next.renew(b.now.Add(time.Hour), AuthorityLife); err != nil || next.PEM() == a.PEM() {
 		t.Fatal("not renewed", err)
 	}
 	cert, _ := parseCert([]byte(c))

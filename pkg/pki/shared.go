@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
@@ -22,7 +21,7 @@ func (p *PKI) Shared(s *crowbar.Snapshot, name, mine string) (string, []crowbar.
 		return v, nil, err
 	}
 	d := &draft{PKI: p, s: s, next: s.Next()}
-	return mine, d.changes, d.put(nil, 0, name, mine, time.Time{})
+	return mine, d.changes, d.put(nil, 0, name, mine, nil)
 }
 
 // HostBundle is the host's authority with its key as one text, for other hosts to take over.
