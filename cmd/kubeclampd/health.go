@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -18,10 +19,40 @@ type checkup struct {
 	registered func(context.Context) ([]crowbar.Daemon, error) // reads from etcd
 	view       func() *crowbar.Snapshot
 	broken     func() map[string]string
+	members    func(context.Context) (all, well int, err error) // of etcd; nil = nobody asks
+	near       bool                                             // etcd is inside of this daemon
+
+	last *atomic.Pointer[[]crowbar.Finding] // what run found last
 }
 
 func newCheckup(st *state, host *plugin.Host) *checkup {
-	return &checkup{st.Registered, st.View, host.Broken}
+	return &checkup{registered: st.Registered, view: st.View, broken: host.Broken, members: st.Members, near: st.near != nil, last: &atomic.Pointer[[]crowbar.Finding]{}}
+}
+
+// betweenLooks is how long what was found stands before it is looked at again.
+const betweenLooks = 10 * time.Second
+
+// run looks again and again, so that who reads what was found need not wait.
+func (h *checkup) run(ctx context.Context) error {
+	again := time.NewTicker(betweenLooks)
+	defer again.Stop()
+	for {
+		found := h.health(ctx)
+		h.last.Store(&found)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-again.C:
+		}
+	}
+}
+
+// found is what the last look found; nil before the first.
+func (h *checkup) found() []crowbar.Finding {
+	if f := h.last.Load(); f != nil {
+		return *f
+	}
+	return nil
 }
 
 // slowState is how long an answer of etcd takes when people begin to notice.
@@ -43,7 +74,23 @@ func (h *checkup) etcd(ctx context.Context) crowbar.Finding {
 	case took > slowState:
 		return crowbar.Finding{Check: "etcd", Grade: crowbar.GradeWarning, Says: fmt.Sprintf("a read of the state took %s", took), Remedy: "give etcd a faster disk, or the host more to run on"}
 	}
-	return crowbar.Finding{Check: "etcd", Grade: crowbar.GradeOK, Says: fmt.Sprintf("a read of the state took %s", took)}
+	out := crowbar.Finding{Check: "etcd", Grade: crowbar.GradeOK, Says: fmt.Sprintf("a read of the state took %s", took)}
+	if h.members == nil {
+		return out
+	}
+	all, well, err := h.members(ctx)
+	switch {
+	case err != nil:
+		return crowbar.Finding{Check: "etcd", Grade: crowbar.GradeWarning, Says: fmt.Sprintf("%s; its members cannot be told: %v", out.Says, err), Remedy: "look at etcd's members"}
+	case h.near:
+		out.Says = "one member, inside of this daemon; " + out.Says
+	default:
+		out.Says = fmt.Sprintf("%d of %d members answer, %d are needed; %s", well, all, all/2+1, out.Says)
+	}
+	if well < all {
+		out.Grade, out.Remedy = crowbar.GradeWarning, "bring back the members that do not answer: with one more gone the state may not be writable"
+	}
+	return out
 }
 
 func (h *checkup) plugins() crowbar.Finding {

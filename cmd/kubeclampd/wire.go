@@ -94,19 +94,18 @@ func serve(ctx context.Context, c *config) (err error) {
 	ann = annealer.New(annealer.Config{Engine: eng, Hush: hush, Owner: st.me.Owner, Jigs: hands, Artifacts: copies.With(cache), Before: copies.Before, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, KeepLogs: c.keepRuns, Log: c.log,
 		Roles: func(name string) (role.Role, error) { return none.role(ctx, eng.View(), host, name) },
 		Mine:  func(node crowbar.ID) bool { return graph.Share(st.Owners(), node) == st.me.Owner }})
-	return run(ctx, c, st, eng, ann, copies, newCheckup(st, host).health)
+	return run(ctx, c, st, eng, ann, copies, newCheckup(st, host))
 }
 
 // run has everything that loops go on until ctx or one of them ends.
-func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *annealer.Annealer, copies *backup.Backups, health func(context.Context) []crowbar.Finding) error {
+func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *annealer.Annealer, copies *backup.Backups, look *checkup) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	loops := map[string]func(context.Context) error{"annealer": ann.Run, "sealing": eng.KeepSealed, "tokens": eng.NoteUses, "backups": copies.Run}
-	if c.dnsListen != "" {
-		loops["name server"] = func(ctx context.Context) error { return serveNames(ctx, c, eng) }
-	}
+	loops := map[string]func(context.Context) error{"annealer": ann.Run, "sealing": eng.KeepSealed, "tokens": eng.NoteUses, "backups": copies.Run, "health": look.run}
+	pools := newNames(c, eng)
+	loops["names"] = pools.run
 	far := &logs{near: ann, st: st}
-	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Health: health, Backups: copies, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
+	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Health: look.health, Found: look.found, Pools: pools.health, Backups: copies, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,10 @@ type Config struct {
 	Daemons func() []crowbar.Daemon
 	// Health is what this daemon finds when it looks at itself; nil = it does not look.
 	Health func(ctx context.Context) []crowbar.Finding
-	Moves  Moves // nil = no events are told
+	// Found is the same as it was found last, and Pools how the DNS pools do: both for pages, which wait for nobody; nil = nobody says.
+	Found func() []crowbar.Finding
+	Pools func() []crowbar.PoolHealth
+	Moves Moves // nil = no events are told
 	// Backups is the copies of clusters that this daemon keeps; nil = it keeps none.
 	Backups Backups
 	// KeepEvents is how many events are kept for those who follow: who falls behind by more is cut off, and comes again; 0 = 20000.

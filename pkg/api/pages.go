@@ -12,7 +12,7 @@ import (
 // routePages serves the pages for people beside the API, behind the same guard. They are no part of the API, and not in
 // its description.
 func (a *API) routePages() {
-	a.ui = ui.New(ui.Config{Engine: a.Engine, Daemons: a.Daemons, Preview: preview, API: a, Log: a.Log})
+	a.ui = ui.New(ui.Config{Engine: a.Engine, Daemons: a.Daemons, Found: a.Found, Pools: a.Pools, Preview: preview, API: a, Log: a.Log})
 	for _, p := range a.ui.Pages() {
 		a.mux.HandleFunc(p.Pattern, func(w http.ResponseWriter, r *http.Request) { p.Serve(w, r, visitor(r)) })
 	}

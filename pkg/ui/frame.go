@@ -33,7 +33,7 @@ type item struct{ At, Name, Icon string }
 
 func menu(v Visitor) []item {
 	out := []item{{"/", "Overview", "home"}, {"/nodes", "Nodes", "node"}, {"/deployments", "Deployments", "grid"}, {"/annealer", "Annealer", "anneal"},
-		{"/networks", "Networks", "net"}, {"/barclamps", "Barclamps", "box"}}
+		{"/dns", "DNS pool", "pool"}, {"/proxy", "Proxy", "proxy"}, {"/networks", "Networks", "net"}, {"/barclamps", "Barclamps", "box"}}
 	if v.Admin() {
 		out = append(out, item{"/users", "Users", "user"}, item{"/audit", "Audit", "list"})
 	}

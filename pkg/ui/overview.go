@@ -21,7 +21,9 @@ type overview struct {
 	Deployments      []deployment
 	Daemons          []crowbar.Daemon
 	Certificates     []certificate
-	Nodes, Dark      int // servers, and those that are not alive or not available
+	Clusters         []cluster
+	Found            []crowbar.Finding // by the daemon's last look at itself
+	Nodes, Dark      int               // servers, and those that are not alive or not available
 }
 
 // cause is what somebody has to do something about. Node-roles of one role that failed in the same way are one.
@@ -33,6 +35,8 @@ type cause struct {
 	Commit     crowbar.ID // deployment that has something proposed
 	At         []place    // the node-roles that are it
 	Others     int        // node-roles that wait for it
+	Ails       bool       // something that runs is not well
+	Link       string     // where to look, instead of a node-role
 }
 
 type place struct {
@@ -90,12 +94,20 @@ func (u *UI) overview(_ *http.Request, s *crowbar.Snapshot, _ Visitor) (page, er
 	if u.Daemons != nil {
 		o.Daemons = u.Daemons()
 	}
+	o.Clusters = u.clusters(s)
+	if u.Found != nil {
+		o.Found = u.Found()
+	}
 	var err error
 	if o.Needs, o.More, err = u.needs(s, o.Deployments); err != nil {
 		return page{}, err
 	}
+	o.Needs = append(ailing(o), o.Needs...)
 	o.Empty = o.Nodes == 0
 	o.Headline, o.Detail = headline(all, o)
+	if slices.ContainsFunc(o.Needs, func(c cause) bool { return c.Ails }) {
+		o.State = crowbar.Error
+	}
 	return page{name: "overview", title: "Overview", menu: "/", live: "node_role.*,node.*,deployment.*", body: o}, nil
 }
 
@@ -166,6 +178,9 @@ func needOf(s *crowbar.Snapshot, d deployment, c crowbar.Cause) (string, cause) 
 
 func headline(c counts, o overview) (string, string) {
 	servers := plural(o.Nodes, "node", "nodes")
+	if n := len(ailing(o)); n > 0 && c.Error == 0 {
+		return plural(n, "thing is not well", "things are not well"), fmt.Sprintf("%d of %d node-roles are active on %s.", c.Active, c.Total(), servers)
+	}
 	switch {
 	case o.Nodes == 0:
 		return "No nodes yet", "Add the servers that are to become a cluster."

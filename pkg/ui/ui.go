@@ -25,7 +25,9 @@ type Engine interface {
 // Config is what the pages stand on.
 type Config struct {
 	Engine  Engine
-	Daemons func() []crowbar.Daemon // nil = nobody says
+	Daemons func() []crowbar.Daemon     // nil = nobody says
+	Found   func() []crowbar.Finding    // by the daemon's last look at itself; nil = it does not look
+	Pools   func() []crowbar.PoolHealth // of the newest state; nil = nobody looks after them
 	// Preview is the state as it would be if a role were bound to these nodes; nothing is changed.
 	Preview func(s *crowbar.Snapshot, role crowbar.ID, nodes []crowbar.ID, deployment crowbar.ID) (*crowbar.Snapshot, error)
 	// API answers requests of the REST API; the pages ask it for what it masks or keeps from some.
@@ -93,6 +95,8 @@ func (u *UI) Pages() []Page {
 		"GET /nodes/{id}/graph":        u.nodeGraph,
 		"GET /node_roles/{id}":         u.nodeRole,
 		"GET /annealer":                u.annealer,
+		"GET /dns":                     u.dns,
+		"GET /proxy":                   u.proxy,
 		"GET /networks":                u.networks,
 		"GET /barclamps":               u.barclamps,
 		"GET /roles/{id}":              u.role,

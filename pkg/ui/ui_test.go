@@ -102,6 +102,11 @@ func planted(t *testing.T, text string) *UI {
 		}
 		objects = append(objects, role, nr, &crowbar.Run{ID: nr.Run, NodeRole: nr.ID, Node: 40, Role: role.ID, Deployment: 30, Attempt: 1, Started: time.Now(), Finished: time.Now()})
 	}
+	for i, name := range []string{"etcd", "k8s-master", "proxy", "proxy-server"} { // roles that pages look for by name
+		role := &crowbar.Role{ID: crowbar.ID(200 + i), Barclamp: 10, Name: name, Cohort: 9}
+		objects = append(objects, role, &crowbar.NodeRole{ID: crowbar.ID(210 + i), Deployment: 30, Node: 40, Role: role.ID, State: crowbar.Error, RunCount: 1, Cohort: 9,
+			Wall: crowbar.Data{"proxy-server-url": text, "proxy-used-url": text, "proxy-used-no-proxy": text, "hits": text}})
+	}
 	service := &crowbar.Role{ID: 29, Barclamp: 10, Name: text + "s", Flags: crowbar.Flags{Service: true}}
 	objects = append(objects, service, &crowbar.NodeRole{ID: 70, Deployment: 30, Node: 41, Role: 29})
 	var changes []crowbar.Change
@@ -109,6 +114,9 @@ func planted(t *testing.T, text string) *UI {
 		fill(reflect.ValueOf(o), text)
 		if b, ok := o.(*crowbar.Barclamp); ok {
 			b.Document["wizard"] = wizardOf(text)
+		}
+		if r, is := o.(*crowbar.Role); is && r.ID >= 200 {
+			r.Provides = nil // else the order of what comes before each other would be that of the texts
 		}
 		changes = append(changes, crowbar.Change{Put: o})
 	}
@@ -132,6 +140,13 @@ func planted(t *testing.T, text string) *UI {
 		}
 	})
 	return New(Config{Engine: &fake{s, text}, API: api, Log: slog.New(slog.DiscardHandler), Daemons: func() []crowbar.Daemon { return []crowbar.Daemon{{Name: text, Endpoint: text}} },
+		Found: func() []crowbar.Finding {
+			return []crowbar.Finding{{Check: text, Grade: crowbar.GradeWrong, Says: text, Remedy: text}, {Check: "etcd", Grade: text, Says: text}}
+		},
+		Pools: func() []crowbar.PoolHealth {
+			return []crowbar.PoolHealth{{Deployment: 30, Name: text, Trouble: text, Clash: 30, At: []string{text}, Members: []crowbar.PoolMember{{Node: text, Address: text, Known: true, Error: text}},
+				Servers: []crowbar.PoolServer{{Node: text, Address: text}}, Answers: []crowbar.PoolAnswer{{Name: text, Type: text, Value: text}}, History: []crowbar.PoolTurn{{Node: text, Address: text, Error: text}}}}
+		},
 		Preview: func(s *crowbar.Snapshot, role crowbar.ID, nodes []crowbar.ID, d crowbar.ID) (*crowbar.Snapshot, error) {
 			nr := &crowbar.NodeRole{ID: 1000, Deployment: 30, Node: 40, Role: 29}
 			return s.Apply(s.Rev(), crowbar.Change{Put: nr}), nil
@@ -154,7 +169,7 @@ func addresses(text string) map[string]string {
 	return map[string]string{"GET /{$}": "/", "GET /nodes": "/nodes?q=" + query(text) + "&deployment=" + query(text), "GET /nodes/{id}": "/nodes/40", "GET /deployments": "/deployments",
 		"GET /deployments/{id}": "/deployments/30", "GET /deployments/{id}/assign": "/deployments/30/assign?node=40&role=" + query(text+"0"), "GET /deployments/{id}/commit": "/deployments/30/commit",
 		"GET /deployments/{id}/graph": "/deployments/30/graph", "GET /nodes/{id}/graph": "/nodes/40/graph",
-		"GET /node_roles/{id}": "/node_roles/60", "GET /annealer": "/annealer", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit",
+		"GET /node_roles/{id}": "/node_roles/60", "GET /annealer": "/annealer", "GET /dns": "/dns", "GET /proxy": "/proxy", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit",
 		"GET /wizard": "/wizard", "GET /wizard/{barclamp}": wizard + "?name=" + query(text) + "&new=" + query(text), "wrong": wizard + "?check=1&new=" + query(text), "services": at("services"), "values": at("values"), "POST /wizard/{barclamp}": at("review")}
 }
 

@@ -4,7 +4,9 @@ package proxy
 
 import (
 	"context"
+	"strings"
 
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
@@ -27,7 +29,11 @@ func (proxy) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 		return role.Result{}, err
 	}
 	_, changes, err := converge(ctx, on, s)
-	return role.Result{Changes: changes}, err
+	res := role.Result{Changes: changes}
+	if err == nil && !on.DryRun {
+		res.Wall = crowbar.Data{"proxy-used-url": s.url, "proxy-used-no-proxy": strings.Join(s.direct, ",")}
+	}
+	return res, err
 }
 
 // Check says what was changed by hand.

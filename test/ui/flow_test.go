@@ -70,7 +70,7 @@ func TestWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 4 {
-		n := map[string]any{"name": fmt.Sprintf("n%d.lab.example", i+1), "address": fmt.Sprintf("10.1.0.%d", i+1), "jig": "noop", "deployment": "lab", "alive": true, "available": true}
+		n := map[string]any{"name": fmt.Sprintf("n%d.lab.example", i+1), "address": fmt.Sprintf("127.1.0.%d", i+1), "jig": "noop", "deployment": "lab", "alive": true, "available": true}
 		if err := w.admin.Create(ctx, crowbar.KindNode, n, nil); err != nil {
 			t.Fatal(err)
 		}

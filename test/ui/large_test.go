@@ -91,7 +91,7 @@ func TestLongLog(t *testing.T) {
 	if err := w.admin.Create(ctx, crowbar.KindDeployment, map[string]any{"name": "lab"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	n := map[string]any{"name": "n1.lab.example", "address": "10.1.0.1", "jig": "noop", "deployment": "lab", "alive": true, "available": true}
+	n := map[string]any{"name": "n1.lab.example", "address": "127.1.0.1", "jig": "noop", "deployment": "lab", "alive": true, "available": true}
 	if err := w.admin.Create(ctx, crowbar.KindNode, n, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,9 @@ func (w *world) filled() []sight {
 	ctx := w.t.Context()
 	w.cluster("prod", 3, 5)
 	w.settled("prod")
+	if _, err := w.admin.Bind(ctx, "proxy-server", "p1.prod.example", "prod"); err != nil {
+		w.t.Fatal(err)
+	}
 	w.cluster("staging", 1, 2)
 	w.settled("staging")
 	if err := w.admin.SetAttrib(ctx, crowbar.KindDeployment, "prod", "docker-storage", "devicemapper"); err != nil {
@@ -52,7 +55,7 @@ func (w *world) filled() []sight {
 	return []sight{{"overview", "/", "docker"}, {"nodes", "/nodes", "p1.prod.example"}, {"node", fmt.Sprintf("/nodes/%d", broken.Node), "docker"}, {"deployments", "/deployments", "staging"},
 		{"matrix", "/deployments/prod", "flannel"}, {"commit", "/deployments/prod/commit", "Commit"}, {"graph", "/deployments/prod/graph", "node-prep"},
 		{"node-graph", fmt.Sprintf("/nodes/%d/graph", broken.Node), "node-prep"}, {"node-role", fmt.Sprintf("/node_roles/%d", broken.ID), "devicemapper"},
-		{"annealer", "/annealer", "docker"}, {"networks", "/networks", "Networks"}, {"barclamps", "/barclamps", "etcd"}, {"role", "/roles/etcd", "p1"}, {"users", "/users", "crowbar"}, {"audit", "/audit", "PUT"}}
+		{"annealer", "/annealer", "docker"}, {"dns-pool", "/dns", "api.prod.example"}, {"proxy", "/proxy", "p1"}, {"networks", "/networks", "Networks"}, {"barclamps", "/barclamps", "etcd"}, {"role", "/roles/etcd", "p1"}, {"users", "/users", "crowbar"}, {"audit", "/audit", "PUT"}}
 }
 
 // TestWithoutScripts: every page can be read where nothing in it runs.

@@ -55,7 +55,7 @@ func buildWith(t *testing.T, barclamp string) *world {
 	defer log.Close()
 	data := filepath.Join(dir, "data")
 	cmd := exec.Command(filepath.Join(dir, "kubeclampd"), "--data-dir", data, "--listen", "127.0.0.1:0", "--role-plugin", filepath.Join(dir, "uirole"),
-		"--plugin-dir", "", "--barclamp", barclamp, "--artifact-cache", filepath.Join(dir, "cache"))
+		"--plugin-dir", "", "--dns-listen", "127.0.0.1:0", "--barclamp", barclamp, "--artifact-cache", filepath.Join(dir, "cache"))
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -167,13 +167,13 @@ func picture(dir, name string, width int64, dark bool) chromedp.Action {
 // cluster applies a deployment of masters and minions.
 func (w *world) cluster(name string, masters, minions int) {
 	w.t.Helper()
-	doc := crowbar.Cluster{Deployment: name}
+	doc := crowbar.Cluster{Deployment: name, Attribs: crowbar.Data{"kubernetes-pool-name": "api." + name + ".example"}}
 	for i := range masters + minions {
 		roles := []string{"k8s-minion"}
 		if i < masters {
 			roles = []string{"etcd", "k8s-master"}
 		}
-		doc.Nodes = append(doc.Nodes, crowbar.ClusterNode{Name: fmt.Sprintf("%s%d.%s.example", name[:1], i+1, name), Address: fmt.Sprintf("10.%d.%d.%d", name[0], i/250, i%250+1), Jig: "noop", Roles: roles})
+		doc.Nodes = append(doc.Nodes, crowbar.ClusterNode{Name: fmt.Sprintf("%s%d.%s.example", name[:1], i+1, name), Address: fmt.Sprintf("127.%d.%d.%d", name[0], i/250, i%250+1), Jig: "noop", Roles: roles})
 	}
 	if err := w.admin.Apply(w.t.Context(), doc, false); err != nil {
 		w.t.Fatal(err)
