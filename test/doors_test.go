@@ -47,7 +47,8 @@ var doors = map[string][]string{
 	"pkg/webhook":    {"pkg/event"}, // tells sinks of events
 	"pkg/api":        {"pkg/engine", "pkg/graph", "pkg/jig", "pkg/zone", "pkg/ui", "pkg/api/openapi", "pkg/event"},
 	"pkg/api/*":      {"pkg/api/openapi"}, // its description, and apitest, which holds exchanges of tests against it
-	"pkg/ui":         {"pkg/picture"},
+	"docs":           {},                  // the documentation's own files
+	"pkg/ui":         {"pkg/picture", "docs"},
 	// roof
 	"pkg/lab":            {"pkg/client", "pkg/artifact"},
 	"cmd/kubeclampd":     {"pkg/*", "jigs/*"},
@@ -100,7 +101,8 @@ var lodgers = map[string][]string{
 	"github.com/coreos/go-systemd":               {"cmd/kubeclampd", "cmd/kubeclamp-node"},
 	"github.com/santhosh-tekuri/jsonschema":      {"pkg/attrib", "pkg/api/apitest"},
 	"github.com/prometheus/client_golang":        {"cmd/kubeclampd"},
-	"github.com/google/go-cmp":                   nil, // tests alone
+	"github.com/yuin/goldmark":                   {"pkg/ui"}, // the documentation as pages
+	"github.com/google/go-cmp":                   nil,        // tests alone
 	"github.com/rogpeppe/go-internal/testscript": nil,
 	"github.com/rogpeppe/go-internal/diff":       {"pkg/role/linux"}, // what changes in a file
 	"pgregory.net/rapid":                         nil,

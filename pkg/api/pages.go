@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/kubeclamp/kubeclamp/pkg/api/openapi"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/graph"
 	"github.com/kubeclamp/kubeclamp/pkg/ui"
@@ -12,10 +13,19 @@ import (
 // routePages serves the pages for people beside the API, behind the same guard. They are no part of the API, and not in
 // its description.
 func (a *API) routePages() {
-	a.ui = ui.New(ui.Config{Engine: a.Engine, Daemons: a.Daemons, Found: a.Found, Pools: a.Pools, Preview: preview, API: a, Log: a.Log})
+	a.ui = ui.New(ui.Config{Engine: a.Engine, Daemons: a.Daemons, Found: a.Found, Pools: a.Pools, Preview: preview, Spec: described, API: a, Log: a.Log})
 	for _, p := range a.ui.Pages() {
 		a.mux.HandleFunc(p.Pattern, func(w http.ResponseWriter, r *http.Request) { p.Serve(w, r, visitor(r)) })
 	}
+}
+
+// described is the description of the API for its page.
+func described() (ui.Spec, error) {
+	d, err := openapi.Spec()
+	if err != nil {
+		return ui.Spec{}, err
+	}
+	return ui.Spec{Paths: d.Paths, Parameters: d.Components.Parameters, Schemas: d.Components.Schemas}, nil
 }
 
 // visitor is who looks at a page.

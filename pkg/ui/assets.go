@@ -53,6 +53,10 @@ func pack(b []byte) []byte {
 
 // Asset answers a request for one of the files.
 func (u *UI) Asset(w http.ResponseWriter, r *http.Request) {
+	if name, is := strings.CutPrefix(r.URL.Path, docsImages); is {
+		u.picture(w, r, name)
+		return
+	}
 	a, ok := u.assets[strings.TrimPrefix(r.URL.Path, AssetPath)]
 	if !ok {
 		http.Error(w, "there is no such file", http.StatusNotFound)
@@ -76,6 +80,21 @@ func (u *UI) Asset(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Encoding", "gzip")
 		b = a.packed
 	}
+	_, _ = w.Write(b) // the caller went away
+}
+
+// picture answers for one of the documentation.
+func (u *UI) picture(w http.ResponseWriter, r *http.Request, name string) {
+	b := docsImage(name)
+	if b == nil {
+		http.Error(w, "there is no such file", http.StatusNotFound)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'") // a drawing that is opened by itself has its own style, and runs nothing
+	h.Set("Cache-Control", "public, max-age=3600")
 	_, _ = w.Write(b) // the caller went away
 }
 

@@ -25,6 +25,7 @@ type frame struct {
 	Counts            counts // of all node-roles
 	Items             []item
 	Rev               crowbar.Rev
+	Docs              string // where the page is explained
 	Body              any
 }
 
@@ -37,7 +38,7 @@ func menu(v Visitor) []item {
 	if v.Admin() {
 		out = append(out, item{"/users", "Users", "user"}, item{"/audit", "Audit", "list"})
 	}
-	return out
+	return append(out, item{"/docs", "Docs", "book"})
 }
 
 // parse reads the templates: each page with the frame around it.
@@ -58,7 +59,7 @@ func parse(a assets) map[string]*template.Template {
 // write sends a page, packed: there is nothing in it that could be guessed at by its length, no password and no mark of the
 // session.
 func (u *UI) write(w http.ResponseWriter, r *http.Request, code int, p page, s *crowbar.Snapshot, v Visitor) {
-	f := frame{Title: p.title, Menu: p.menu, Live: p.live, Who: v, Items: menu(v), Rev: s.Rev(), Counts: countsOf(s.AllStates()), Body: p.body}
+	f := frame{Title: p.title, Menu: p.menu, Live: p.live, Who: v, Items: menu(v), Rev: s.Rev(), Counts: countsOf(s.AllStates()), Docs: docsOf(p.name), Body: p.body}
 	part := "frame"
 	if r.Header.Get("X-Part") != "" { // a script asks for the inside of a page alone
 		part = "main"

@@ -32,7 +32,9 @@ type Config struct {
 	Preview func(s *crowbar.Snapshot, role crowbar.ID, nodes []crowbar.ID, deployment crowbar.ID) (*crowbar.Snapshot, error)
 	// API answers requests of the REST API; the pages ask it for what it masks or keeps from some.
 	API http.Handler
-	Log *slog.Logger
+	// Spec is the description of the API; nil = there is none.
+	Spec func() (Spec, error)
+	Log  *slog.Logger
 }
 
 // Visitor is who looks at a page.
@@ -53,11 +55,12 @@ type UI struct {
 	Config
 	pages  map[string]*template.Template
 	assets assets
+	library
 }
 
 // New makes the pages.
 func New(c Config) *UI {
-	u := &UI{Config: c, assets: openAssets()}
+	u := &UI{Config: c, assets: openAssets(), library: openLibrary()}
 	u.pages = parse(u.assets)
 	return u
 }
@@ -97,6 +100,9 @@ func (u *UI) Pages() []Page {
 		"GET /annealer":                u.annealer,
 		"GET /dns":                     u.dns,
 		"GET /proxy":                   u.proxy,
+		"GET /docs":                    u.docsList,
+		"GET /docs/{name}":             u.doc,
+		"GET /docs/api":                u.api,
 		"GET /networks":                u.networks,
 		"GET /barclamps":               u.barclamps,
 		"GET /roles/{id}":              u.role,

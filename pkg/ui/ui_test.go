@@ -140,6 +140,7 @@ func planted(t *testing.T, text string) *UI {
 		}
 	})
 	return New(Config{Engine: &fake{s, text}, API: api, Log: slog.New(slog.DiscardHandler), Daemons: func() []crowbar.Daemon { return []crowbar.Daemon{{Name: text, Endpoint: text}} },
+		Spec: func() (Spec, error) { return Spec{}, nil },
 		Found: func() []crowbar.Finding {
 			return []crowbar.Finding{{Check: text, Grade: crowbar.GradeWrong, Says: text, Remedy: text}, {Check: "etcd", Grade: text, Says: text}}
 		},
@@ -169,7 +170,7 @@ func addresses(text string) map[string]string {
 	return map[string]string{"GET /{$}": "/", "GET /nodes": "/nodes?q=" + query(text) + "&deployment=" + query(text), "GET /nodes/{id}": "/nodes/40", "GET /deployments": "/deployments",
 		"GET /deployments/{id}": "/deployments/30", "GET /deployments/{id}/assign": "/deployments/30/assign?node=40&role=" + query(text+"0"), "GET /deployments/{id}/commit": "/deployments/30/commit",
 		"GET /deployments/{id}/graph": "/deployments/30/graph", "GET /nodes/{id}/graph": "/nodes/40/graph",
-		"GET /node_roles/{id}": "/node_roles/60", "GET /annealer": "/annealer", "GET /dns": "/dns", "GET /proxy": "/proxy", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit",
+		"GET /node_roles/{id}": "/node_roles/60", "GET /annealer": "/annealer", "GET /dns": "/dns", "GET /docs": "/docs?q=" + query(text), "GET /docs/{name}": "/docs/ui", "GET /docs/api": "/docs/api?q=" + query(text), "GET /proxy": "/proxy", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit",
 		"GET /wizard": "/wizard", "GET /wizard/{barclamp}": wizard + "?name=" + query(text) + "&new=" + query(text), "wrong": wizard + "?check=1&new=" + query(text), "services": at("services"), "values": at("values"), "POST /wizard/{barclamp}": at("review")}
 }
 
@@ -252,7 +253,7 @@ func TestHostile(t *testing.T) {
 				if strings.Contains(bad, "<") && strings.Contains(text, bad) {
 					t.Errorf("%s has text %d as it is", p, i)
 				}
-				if code == http.StatusOK && p != "GET /nodes" && shape(text) != want[p] { // the filter lets other rows through
+				if code == http.StatusOK && p != "GET /nodes" && p != "GET /docs" && shape(text) != want[p] { // the filter lets other rows through
 					t.Errorf("%s of text %d %q has other elements than with a plain text", p, i, bad[:min(len(bad), 60)])
 				}
 				for _, a := range leads.FindAllStringSubmatch(text, -1) {
@@ -406,6 +407,38 @@ func TestTally(t *testing.T) {
 		for d, c := range want {
 			if got := countsOf(s.States(d)); got != *c {
 				t.Fatalf("revision %d, deployment %d: %+v, want %+v", rev, d, got, *c)
+			}
+		}
+	}
+}
+
+// TestDocs: every page is explained somewhere, and no link in the documentation leads nowhere.
+func TestDocs(t *testing.T) {
+	u := planted(t, "plain")
+	has := func(from, at string) {
+		name, mark, _ := strings.Cut(strings.TrimPrefix(at, "/docs/"), "#")
+		d, ok := u.library()[name]
+		if !ok || mark != "" && !strings.Contains(string(d.HTML), `id="`+mark+`"`) {
+			t.Errorf("%s leads to %s, which is not there", from, at)
+		}
+	}
+	for name := range u.pages {
+		has("page "+name, docsOf(name))
+	}
+	for name, d := range u.library() {
+		if d.Title == "" || d.About == "" {
+			t.Errorf("%s has no title, or nothing below it", name)
+		}
+		for _, m := range regexp.MustCompile(`(?:href|src)="([^"]*)"`).FindAllStringSubmatch(string(d.HTML), -1) {
+			switch at := m[1]; {
+			case strings.HasPrefix(at, docsImages):
+				if docsImage(strings.TrimPrefix(at, docsImages)) == nil {
+					t.Errorf("%s shows %s, which is not there", name, at)
+				}
+			case strings.HasPrefix(at, "/docs/"):
+				has(name, at)
+			case strings.HasPrefix(at, "#"):
+				has(name, "/docs/"+name+at)
 			}
 		}
 	}

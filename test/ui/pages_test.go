@@ -55,7 +55,7 @@ func (w *world) filled() []sight {
 	return []sight{{"overview", "/", "docker"}, {"nodes", "/nodes", "p1.prod.example"}, {"node", fmt.Sprintf("/nodes/%d", broken.Node), "docker"}, {"deployments", "/deployments", "staging"},
 		{"matrix", "/deployments/prod", "flannel"}, {"commit", "/deployments/prod/commit", "Commit"}, {"graph", "/deployments/prod/graph", "node-prep"},
 		{"node-graph", fmt.Sprintf("/nodes/%d/graph", broken.Node), "node-prep"}, {"node-role", fmt.Sprintf("/node_roles/%d", broken.ID), "devicemapper"},
-		{"annealer", "/annealer", "docker"}, {"dns-pool", "/dns", "api.prod.example"}, {"proxy", "/proxy", "p1"}, {"networks", "/networks", "Networks"}, {"barclamps", "/barclamps", "etcd"}, {"role", "/roles/etcd", "p1"}, {"users", "/users", "crowbar"}, {"audit", "/audit", "PUT"}}
+		{"annealer", "/annealer", "docker"}, {"dns-pool", "/dns", "api.prod.example"}, {"proxy", "/proxy", "p1"}, {"networks", "/networks", "Networks"}, {"barclamps", "/barclamps", "etcd"}, {"role", "/roles/etcd", "p1"}, {"docs", "/docs", "The pages"}, {"doc", "/docs/ui", "Signs of state"}, {"api", "/docs/api?q=nodes", "/api/v2/nodes/{id}"}, {"users", "/users", "crowbar"}, {"audit", "/audit", "PUT"}}
 }
 
 // TestWithoutScripts: every page can be read where nothing in it runs.
