@@ -17,8 +17,8 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/zone"
 )
 
-// names looks after the pools of the newest state: members are probed, membership itself is a view of the state. Where the daemon
-// has an address for it, it answers DNS for them, and for filtered names.
+// names looks after the pools of the newest state. Where the daemon has an address for it, it answers DNS for them, and for
+// filtered names, and probes the members; membership itself is a view of the state.
 type names struct {
 	eng    *engine.Engine
 	log    *slog.Logger
@@ -73,6 +73,9 @@ func (n *names) take(ctx context.Context, s *crowbar.Snapshot) {
 	n.mu.Lock()
 	n.pools = pools
 	for _, p := range pools {
+		if n.server == nil {
+			continue
+		}
 		prober := n.prober(ctx, s, p)
 		if prober == nil {
 			continue
@@ -153,7 +156,9 @@ func (n *names) health() []crowbar.PoolHealth {
 		if o := slices.IndexFunc(n.pools, func(o zone.Pool) bool { return o.Name == p.Name && o.Deployment != p.Deployment }); o >= 0 {
 			h.Clash = n.pools[o].Deployment
 		}
-		if prober == nil {
+		if n.server == nil {
+			h.Trouble = "Members are looked at by daemons that answer DNS: start this one with --dns-listen."
+		} else if prober == nil {
 			h.Trouble = "The deployment has no authority of its own yet, so that no API server could be believed."
 		}
 		for _, m := range p.Members {

@@ -16,7 +16,7 @@ import (
 func (w *world) servers(n int, name string) {
 	w.t.Helper()
 	for i := range n {
-		m := map[string]any{"name": fmt.Sprintf("%s%d.rack.example", name, i+1), "address": fmt.Sprintf("10.7.%d.%d", i/250, i%250+1), "jig": "noop", "alive": true, "available": true,
+		m := map[string]any{"name": fmt.Sprintf("%s%d.rack.example", name, i+1), "address": fmt.Sprintf("127.7.%d.%d", i/250, i%250+1), "jig": "noop", "alive": true, "available": true,
 			"discovery": map[string]any{"os": map[string]any{"pretty_name": "Debian GNU/Linux 13"}, "cpu": map[string]any{"count": 16}}}
 		if err := w.admin.Create(w.t.Context(), crowbar.KindNode, m, nil); err != nil {
 			w.t.Fatal(err)
@@ -69,7 +69,7 @@ func TestWizard(t *testing.T) {
 		click(`[name=n]`), put(`[name=q]`, ""), click(`button[value=filter]`), until(loaded+` && document.querySelectorAll('[name=n]').length === 7`), until(`document.querySelectorAll('[name=n]:checked').length === 1`),
 		click(`button[value=all]`), until(loaded+` && document.querySelectorAll('[name=n]:checked').length === 7`))
 	w.do(tab, "and a server that is no node yet", click(`details summary`), put(`#new`, "s8.rack.example nowhere"), press("next"), says("#problem-new", "IP address"), on("nodes"),
-		put(`#new`, "s8.rack.example 10.7.9.8"), press("next"), on("services"))
+		put(`#new`, "s8.rack.example 127.7.9.8"), press("next"), on("services"))
 	w.do(tab, "three masters, five minions", until(`document.querySelector('#count0').value === '3' && document.querySelector('#count1').value === '5'`), says(".field", "3 members stand the loss of 1"))
 	w.do(tab, "four masters are no better", put(`#count0`, "4"), click(`button[value=stay]`), until(loaded+` && document.querySelector('#count1').value === '4'`), says(".warns", "4 members stand the loss of 1, as 3 do"))
 	w.do(tab, "three, and which", put(`#count0`, "3"), press("next"), on("services"), until(`document.querySelector('#count0').value === '3' && document.querySelector('#count1').value === '5'`),
@@ -77,7 +77,7 @@ func TestWizard(t *testing.T) {
 	w.do(tab, "back, and again: it is as it was", press("back"), on("services"), until(`!document.querySelector('[aria-label="s1: master"]').checked && document.querySelector('[aria-label="s5: master"]').checked`), chromedp.Reload(), on("services"),
 		until(`document.querySelector('[aria-label="s5: master"]').checked`), press("next"), on("values"))
 	set := func(name, v string) chromedp.Action { return put(fmt.Sprintf(`[name="v.%s"]`, name), v) }
-	w.do(tab, "wrong settings", set("pod-cidr", "10.244.0.0/33"), set("service-cidr", "10.7.0.0/16"), set("pace", "fast"), press("next"), on("values"),
+	w.do(tab, "wrong settings", set("pod-cidr", "10.244.0.0/33"), set("service-cidr", "127.7.0.0/16"), set("pace", "fast"), press("next"), on("values"),
 		says(`[id="problem-pod-cidr"]`, "Want a network such as 10.244.0.0/16"), says(`[id="problem-service-cidr"]`, "the address of node s1"), says(`[id="problem-pace"]`, "Want a number"))
 	w.do(tab, "what the schema forbids", set("pod-cidr", "10.10.0.0/16"), set("service-cidr", "10.20.0.0/16"), set("pace", "300"), set("proxy-url", "ftp://x"), press("next"), on("values"), says(`[id="problem-proxy-url"]`, "proxy-url"))
 	w.do(tab, "right ones", set("proxy-url", "http://proxy.example:3128"), set("flannel-backend", "host-gw"), press("next"), on("review"))
