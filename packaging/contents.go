@@ -93,6 +93,20 @@ func (s *shelf) folder(at string) {
 	s.add(&files.Content{Destination: at, Type: files.TypeDir, FileInfo: &files.ContentFileInfo{Mode: 0o755}})
 }
 
+// folders adds those that are kubeclamp's alone: RPM leaves a folder behind that no package has.
+func (s *shelf) folders() {
+	seen := map[string]bool{}
+	for _, c := range s.all {
+		seen[c.Destination] = true
+	}
+	for _, c := range s.all[:len(s.all):len(s.all)] {
+		if at := filepath.Dir(c.Destination); strings.Contains(filepath.Base(at), "kubeclamp") && !seen[at] {
+			seen[at] = true
+			s.folder(at)
+		}
+	}
+}
+
 // file is one of the stage's.
 func (s *shelf) file(name, to string, mode fs.FileMode) {
 	if strings.HasPrefix(to, "/usr/share/zsh/vendor-completions/") && !s.deb {

@@ -91,15 +91,17 @@ func (s *shelf) papers(p pkg, bom []byte) {
 	s.text(doc+"sbom.cdx.json", bom)
 	if !s.deb {
 		s.source("LICENSE", "/usr/share/licenses/"+p.name+"/LICENSE")
+		s.folders()
 		return
 	}
 	s.shipped("copyright", doc+"copyright")
 	s.squeezed(doc+"changelog", fmt.Appendf(nil, "%s (%s) unstable; urgency=medium\n\n  * Built from the source of this version; its git log says what has changed.\n\n -- %s  %s\n",
 		p.name, s.b.version, maintainer, s.b.time.Format("Mon, 02 Jan 2006 15:04:05 -0700")))
 	var overrides strings.Builder
-	for _, tag := range []string{"statically-linked-binary", "hardening-no-pie"} { // Go programs, made without a C library so that they run anywhere
+	// Go programs are made without a C library, so that they run anywhere; roles look at dpkg's locks and at what is half installed.
+	for _, tag := range []string{"statically-linked-binary", "hardening-no-pie", "uses-dpkg-database-directly"} {
 		for _, c := range s.all {
-			if filepath.Dir(c.Source) == filepath.Join(s.b.stage, s.arch) {
+			if filepath.Dir(c.Source) == filepath.Join(s.b.stage, s.arch) && (tag != "uses-dpkg-database-directly" || strings.HasSuffix(c.Destination, "-role")) {
 				fmt.Fprintf(&overrides, "%s: %s [%s]\n", p.name, tag, strings.TrimPrefix(c.Destination, "/"))
 			}
 		}

@@ -17,7 +17,7 @@ import (
 
 // app is what all commands share: the flags that every one of them has.
 type app struct {
-	config, endpoint, output, deployment string
+	config, endpoint, key, output, deployment string
 
 	progress string // how commands that watch show it
 }
@@ -29,6 +29,9 @@ func (a *app) client() (*client.Client, error) {
 		return nil, err
 	}
 	override(&conf.Endpoint, os.Getenv("KUBECLAMP_ENDPOINT"), a.endpoint)
+	if err := a.elder(&conf); err != nil {
+		return nil, err
+	}
 	override(&conf.Token, os.Getenv("KUBECLAMP_TOKEN"))
 	if f := os.Getenv("KUBECLAMP_CA"); f != "" {
 		b, err := os.ReadFile(f)
@@ -54,7 +57,7 @@ func (a *app) read() (conf client.Config, from string, err error) {
 		if err != nil {
 			return conf, f, crowbar.Errorf(crowbar.Invalid, "configuration: %w", err)
 		}
-		var c struct{ Endpoint, Token, CA, Name, Cert, Key string }
+		var c struct{ Endpoint, Token, CA, Name, Cert, Key, User, Password string }
 		if err := yaml.Unmarshal(b, &c); err != nil {
 			return conf, f, crowbar.Errorf(crowbar.Invalid, "%s: %w", f, err)
 		}

@@ -73,6 +73,14 @@ func (a *app) convergeCommand() *cobra.Command {
 			}
 			return a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) error {
 				start := time.Now()
+				it, err := c.Elder(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if it != nil && !wait && !force {
+					cmd.PrintErrf("%s reruns nothing by itself: this only watches, as its own converge does\n", it)
+					wait = true
+				}
 				if !wait {
 					if err := c.Rerun(cmd.Context(), d, force); err != nil {
 						return err

@@ -128,6 +128,7 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 	f := root.PersistentFlags()
 	f.StringVar(&a.config, "config", "", "file with endpoint, token and ca (default $KUBECLAMP_CONFIG, then kubeclamp/config.yaml in the user's and the system's configuration folders)")
 	f.StringVar(&a.endpoint, "endpoint", "", "address of the daemon, https://host:port ($KUBECLAMP_ENDPOINT)")
+	f.StringVar(&a.key, "key", "", "sign in as USER:PASSWORD, or @FILE with that in it, by HTTP digest: to an OpenCrowbar or Digital Rebar server ($CROWBAR_KEY or $REBAR_KEY, with $CROWBAR_ENDPOINT or $REBAR_ENDPOINT)")
 	f.StringVarP(&a.output, "output", "o", "table", "table, json, yaml or name")
 	f.StringVarP(&a.deployment, "deployment", "d", "", "deployment (default: the only one there is)")
 	_ = root.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -138,7 +139,7 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 	root.AddCommand(a.addShared(a.nodesCommand()), a.daemonsCommand(), a.addShared(a.deploymentsCommand()), a.addShared(a.nodeRolesCommand()),
 		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.unsetCommand(), a.explainCommand(), a.secretsCommand(), a.certsCommand(), a.stateCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
 		initCommand(), a.exportCommand(), a.wholeDestroyCommand(), a.graphCommand(), a.waitCommand(), a.doctorCommand(), manCommand(),
-		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), a.versionCommand(), newLabCommand(a))
+		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), a.pingCommand(), a.versionCommand(), newLabCommand(a))
 	root.AddCommand(a.nounCommands()...)
 	root.AddCommand(a.auditCommand(), a.backupCommand())
 	addExits(root)

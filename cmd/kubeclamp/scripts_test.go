@@ -87,8 +87,9 @@ func setup(t *testing.T, env *testscript.Env) error {
 	return nil
 }
 
-// rehearse starts a daemon without nodes and writes the administrator's file. front is put before its API.
-func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, func(), error) {
+// rehearse starts a daemon without nodes and writes the administrator's file. front is put before its API; more says what else its
+// API is to be like.
+func rehearse(file string, front func(http.Handler) http.Handler, more ...func(*api.Config)) (*rehearsal, func(), error) {
 	r := &rehearsal{said: map[string]string{}, held: map[string]bool{}, bent: map[string]string{}, dark: map[string]bool{}, watched: make(chan struct{})}
 	p, err := pki.New(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
@@ -114,7 +115,11 @@ func rehearse(file string, front func(http.Handler) http.Handler) (*rehearsal, f
 		}
 	}
 	const token = "0123456789abcdef"
-	server := api.New(api.Config{Engine: r.engine, Users: r.engine, Moves: state, Auditing: r.engine, Logs: r, Health: r.health, Ask: r.ask, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)})
+	conf := api.Config{Engine: r.engine, Users: r.engine, Moves: state, Auditing: r.engine, Logs: r, Health: r.health, Ask: r.ask, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
+	for _, m := range more {
+		m(&conf)
+	}
+	server := api.New(conf)
 	answer := front(server)
 	r.state, r.settle = state, server.Settle
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -119,6 +119,11 @@ func (a *app) conclude(cmd *cobra.Command, c *client.Client, s crowbar.Status, s
 	if err := verdict(cmd, s); err != nil {
 		return err
 	}
+	if it, err := c.Elder(cmd.Context()); err != nil {
+		return err
+	} else if it != nil { // it keeps no times of runs
+		return a.print(cmd.OutOrStdout(), s, "", [][]string{{fmt.Sprintf("deployment %s: %s active", s.Deployment, plural(len(s.NodeRoles), "node-role"))}})
+	}
 	rep, err := c.Report(cmd.Context(), s.Deployment, start)
 	if err != nil {
 		return err

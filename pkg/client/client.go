@@ -30,18 +30,23 @@ type Config struct {
 	// Cert and Key are the caller's own certificate in PEM, instead of a token.
 	Cert string `json:"cert,omitempty"`
 	Key  string `json:"key,omitempty"`
+	// User and Password sign in by HTTP digest, instead of a token: to a kubeclampd, or to an OpenCrowbar or Digital Rebar server.
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
 }
 
 // Client talks to one daemon. It is safe for concurrent use.
 type Client struct {
-	conf Config
-	http *http.Client
+	conf  Config
+	http  *http.Client
+	elder *elder // nil = it is a kubeclampd
 }
 
 // New makes a client; nothing is sent yet.
 func New(c Config) (*Client, error) {
 	u, err := url.Parse(c.Endpoint)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
+	plain := err == nil && u.Scheme == "http" && c.User != "" // OpenCrowbar's has no TLS; digest sends no password
+	if err != nil || u.Scheme != "https" && !plain || u.Host == "" {
 		return nil, crowbar.Errorf(crowbar.Invalid, "endpoint %q: want https://host:port", c.Endpoint)
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Name}
@@ -60,8 +65,12 @@ func New(c Config) (*Client, error) {
 	}
 	// Answers may take their time (a status waits for news, a log for its run's end), a handshake may not.
 	dial := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
-	return &Client{conf: c, http: &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, Proxy: nil,
-		DialContext: dial.DialContext, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: time.Minute}}}, nil
+	out := &Client{conf: c, http: &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, Proxy: nil,
+		DialContext: dial.DialContext, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: time.Minute}}}
+	if c.User != "" && c.Token == "" && c.Cert == "" {
+		out.elder = &elder{}
+	}
+	return out, nil
 }
 
 // Endpoint is the daemon's address.
@@ -231,6 +240,9 @@ func (c *Client) send(ctx context.Context, method, p string, body any) (*http.Re
 
 // stream sends a body as it is; "" = there is none.
 func (c *Client) stream(ctx context.Context, method, p, contentType string, r io.Reader) (*http.Response, error) {
+	if c.elder != nil {
+		return c.digested(ctx, method, p, contentType, r)
+	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.conf.Endpoint, "/")+p, r)
 	if err != nil {
 		return nil, err
@@ -238,7 +250,7 @@ func (c *Client) stream(ctx context.Context, method, p, contentType string, r io
 	if c.conf.Token != "" || c.conf.Cert == "" {
 		req.Header.Set("Authorization", "Bearer "+c.conf.Token)
 	}
-	req.Header.Set("Accept", "application/vnd.kubeclamp+json") // whole objects, and errors by their kind
+	req.Header.Set("Accept", ownMedia)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

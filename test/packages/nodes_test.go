@@ -14,7 +14,7 @@ import (
 var steps = []struct{ what, script string }{
 	{"install", `dpkg -i /root/old/*.deb
 systemctl is-active kubeclampd; systemctl is-enabled kubeclampd
-test "$(ps -o user= -p "$(systemctl show -p MainPID --value kubeclampd)")" = kubeclamp
+test "$(ps -o user:20= -p "$(systemctl show -p MainPID --value kubeclampd)")" = kubeclamp
 test "$(stat -c %U:%a /var/lib/kubeclamp)" = kubeclamp:700
 man -w kubeclamp 2>/dev/null || test -e /usr/share/man/man1/kubeclamp.1.gz
 bash -c '. /usr/share/bash-completion/completions/kubeclamp'`},
