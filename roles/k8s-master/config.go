@@ -3,7 +3,6 @@ package k8smaster
 import (
 	"crypto/ecdsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"net"
@@ -41,7 +40,7 @@ type settings struct {
 
 	Address     string   // the node's own
 	EtcdServers []string // URLs
-	AccountPub  string   // PEM of the public half of AccountKey
+	AccountPub  string   // PEM of the public halves of AccountKey
 }
 
 var wants = []string{
@@ -72,7 +71,7 @@ func configure(on role.Target) (settings, error) {
 		return s, crowbar.Errorf(crowbar.Unavailable, "k8s-master on %s: no member of etcd serves; look at the etcd node-roles of deployment %s", on.Node, on.Deployment)
 	}
 	var err error
-	s.AccountPub, err = publicHalf(s.AccountKey)
+	s.AccountPub, err = publicHalves(s.AccountKey)
 	return s, err
 }
 
@@ -100,8 +99,8 @@ func (s settings) check() error {
 			return bad(attrib, strconv.Itoa(value), "a TCP port")
 		}
 	}
-	if key, err := base64.StdEncoding.DecodeString(s.EncryptionKey); err != nil || len(key) != 32 {
-		return bad("k8s-master-encryption-key", "(secret)", "32 bytes in base64")
+	if keys := encryptionKeys(s.EncryptionKey); len(keys) == 0 || slices.ContainsFunc(keys, func(k atRest) bool { return !k.right() }) {
+		return bad("k8s-master-encryption-key", "(secret)", "32 bytes in base64, or lines of NAME:BASE64")
 	}
 	return s.checkLeaves(bad)
 }

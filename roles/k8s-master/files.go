@@ -1,7 +1,6 @@
 package k8smaster
 
 import (
-	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -47,7 +46,9 @@ func desired(s settings) linux.State {
 	}
 }
 
-// certificates is the folder pki. The API server and its neighbours reload the serving pair by themselves.
+// certificates is the folder pki. The API server and its neighbours read their own certificates again by themselves: the
+// serving pair and that of the aggregation layer when the files change, the one for etcd at each handshake, the one for kubelets
+// every five minutes. Authorities and keys are read once.
 func certificates(s settings) []linux.File {
 	public := func(name, content string, restart ...string) linux.File {
 		return linux.File{Path: pki + "/" + name, Mode: 0o644, Owner: user, Content: content, Restart: restart}
@@ -60,15 +61,15 @@ func certificates(s settings) []linux.File {
 		public("apiserver.crt", s.Server.Cert),
 		secret("apiserver.key", s.Server.Key),
 		public("etcd-ca.crt", s.Etcd.CA, apiserver),
-		public("apiserver-etcd-client.crt", s.Etcd.Cert, apiserver),
-		secret("apiserver-etcd-client.key", s.Etcd.Key, apiserver),
-		public("apiserver-kubelet-client.crt", s.Kubelet.Cert, apiserver),
-		secret("apiserver-kubelet-client.key", s.Kubelet.Key, apiserver),
+		public("apiserver-etcd-client.crt", s.Etcd.Cert),
+		secret("apiserver-etcd-client.key", s.Etcd.Key),
+		public("apiserver-kubelet-client.crt", s.Kubelet.Cert),
+		secret("apiserver-kubelet-client.key", s.Kubelet.Key),
 		public("front-proxy-ca.crt", s.FrontProxyCA, apiserver),
-		public("front-proxy-client.crt", s.FrontProxy.Cert, apiserver),
-		secret("front-proxy-client.key", s.FrontProxy.Key, apiserver),
+		public("front-proxy-client.crt", s.FrontProxy.Cert),
+		secret("front-proxy-client.key", s.FrontProxy.Key),
 		public("sa.pub", s.AccountPub, apiserver),
-		secret("sa.key", s.AccountKey, apiserver, manager),
+		secret("sa.key", signingKey(s.AccountKey), apiserver, manager),
 	}
 }
 
@@ -81,7 +82,7 @@ func configs(s settings) []linux.File {
 	return []linux.File{
 		{Path: etc + "/authentication.yaml", Content: authentication, Restart: []string{apiserver}},
 		{Path: etc + "/audit-policy.yaml", Content: auditPolicy, Restart: []string{apiserver}},
-		{Path: etc + "/encryption.yaml", Mode: 0o600, Owner: user, Secret: true, Content: fmt.Sprintf(encryption, s.EncryptionKey), Restart: []string{apiserver}},
+		{Path: etc + "/encryption.yaml", Mode: 0o600, Owner: user, Secret: true, Content: encryptionConfig(encryptionKeys(s.EncryptionKey)), Restart: []string{apiserver}},
 		config("controller-manager.conf", "system:kube-controller-manager", user, s.ControlManager, manager),
 		config("scheduler.conf", "system:kube-scheduler", user, s.Scheduler, scheduler),
 		config("admin.conf", "kubernetes-admin", "", s.Admin),
@@ -97,19 +98,6 @@ anonymous:
   - path: /livez
   - path: /readyz
   - path: /healthz
-`
-
-// The first provider writes; identity reads what was written before encryption was on.
-const encryption = `apiVersion: apiserver.config.k8s.io/v1
-kind: EncryptionConfiguration
-resources:
-- resources: [secrets, configmaps]
-  providers:
-  - secretbox:
-      keys:
-      - name: key1
-        secret: %s
-  - identity: {}
 `
 
 // Who did what to what, once the answer is known; the components' own polling is left out.

@@ -22,6 +22,9 @@ func change(ctx context.Context, on role.Target, s settings, todo linux.Todo, se
 		return nil, err
 	}
 	defer api.Close()
+	if err := rewrite(ctx, on, s, todo.Changes); err != nil {
+		return nil, err
+	}
 	if serves && restarts(todo.Changes) {
 		if err := takeTurn(ctx, on, api); err != nil {
 			return nil, err
