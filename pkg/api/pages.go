@@ -13,7 +13,7 @@ import (
 // routePages serves the pages for people beside the API, behind the same guard. They are no part of the API, and not in
 // its description.
 func (a *API) routePages() {
-	a.ui = ui.New(ui.Config{Engine: a.Engine, Daemons: a.Daemons, Found: a.Found, Pools: a.Pools, Preview: preview, Spec: described, API: a, Log: a.Log})
+	a.ui = ui.New(ui.Config{Engine: a.Engine, Daemons: a.Daemons, Found: a.Found, Pools: a.Pools, Preview: preview, Unbound: unbound, Spec: described, API: a, Log: a.Log})
 	for _, p := range a.ui.Pages() {
 		a.mux.HandleFunc(p.Pattern, func(w http.ResponseWriter, r *http.Request) { p.Serve(w, r, visitor(r)) })
 	}
@@ -53,4 +53,13 @@ func preview(s *crowbar.Snapshot, role crowbar.ID, nodes []crowbar.ID, deploymen
 		s = s.Apply(s.Rev(), changes...)
 	}
 	return s, nil
+}
+
+// unbound is the state as it would be if a node-role were taken off.
+func unbound(s *crowbar.Snapshot, nodeRole crowbar.ID) (*crowbar.Snapshot, error) {
+	changes, err := graph.Unbind(s, nodeRole)
+	if err != nil {
+		return nil, err
+	}
+	return s.Apply(s.Rev(), changes...), nil
 }

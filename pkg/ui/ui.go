@@ -30,6 +30,8 @@ type Config struct {
 	Pools   func() []crowbar.PoolHealth // of the newest state; nil = nobody looks after them
 	// Preview is the state as it would be if a role were bound to these nodes; nothing is changed.
 	Preview func(s *crowbar.Snapshot, role crowbar.ID, nodes []crowbar.ID, deployment crowbar.ID) (*crowbar.Snapshot, error)
+	// Unbound is the state as it would be if a node-role were taken off; nothing is changed.
+	Unbound func(s *crowbar.Snapshot, nodeRole crowbar.ID) (*crowbar.Snapshot, error)
 	// API answers requests of the REST API; the pages ask it for what it masks or keeps from some.
 	API http.Handler
 	// Spec is the description of the API; nil = there is none.
@@ -108,6 +110,7 @@ func (u *UI) Pages() []Page {
 		"GET /roles/{id}":              u.role,
 		"GET /users":                   u.users,
 		"GET /audit":                   u.audit,
+		"GET /node_roles/{id}/unbind":  u.unbind,
 		"GET /wizard":                  u.wizards,
 		"GET /wizard/{barclamp}":       u.wizard,
 		"POST /wizard/{barclamp}":      u.wizardGo,

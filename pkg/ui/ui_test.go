@@ -148,6 +148,11 @@ func planted(t *testing.T, text string) *UI {
 			return []crowbar.PoolHealth{{Deployment: 30, Name: text, Trouble: text, Clash: 30, At: []string{text}, Members: []crowbar.PoolMember{{Node: text, Address: text, Known: true, Error: text}},
 				Servers: []crowbar.PoolServer{{Node: text, Address: text}}, Answers: []crowbar.PoolAnswer{{Name: text, Type: text, Value: text}}, History: []crowbar.PoolTurn{{Node: text, Address: text, Error: text}}}}
 		},
+		Unbound: func(s *crowbar.Snapshot, id crowbar.ID) (*crowbar.Snapshot, error) {
+			again := *s.NodeRole(62)
+			again.State, again.Stale = crowbar.Todo, true
+			return s.Apply(s.Rev()+1, crowbar.Change{Drop: s.NodeRole(id)}, crowbar.Change{Put: &again}), nil
+		},
 		Preview: func(s *crowbar.Snapshot, role crowbar.ID, nodes []crowbar.ID, d crowbar.ID) (*crowbar.Snapshot, error) {
 			nr := &crowbar.NodeRole{ID: 1000, Deployment: 30, Node: 40, Role: 29}
 			return s.Apply(s.Rev(), crowbar.Change{Put: nr}), nil
@@ -170,7 +175,7 @@ func addresses(text string) map[string]string {
 	return map[string]string{"GET /{$}": "/", "GET /nodes": "/nodes?q=" + query(text) + "&deployment=" + query(text), "GET /nodes/{id}": "/nodes/40", "GET /deployments": "/deployments",
 		"GET /deployments/{id}": "/deployments/30", "GET /deployments/{id}/assign": "/deployments/30/assign?node=40&role=" + query(text+"0"), "GET /deployments/{id}/commit": "/deployments/30/commit",
 		"GET /deployments/{id}/graph": "/deployments/30/graph", "GET /nodes/{id}/graph": "/nodes/40/graph",
-		"GET /node_roles/{id}": "/node_roles/60", "GET /annealer": "/annealer", "GET /dns": "/dns", "GET /docs": "/docs?q=" + query(text), "GET /docs/{name}": "/docs/ui", "GET /docs/api": "/docs/api?q=" + query(text), "GET /proxy": "/proxy", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit",
+		"GET /node_roles/{id}": "/node_roles/60", "GET /node_roles/{id}/unbind": "/node_roles/61/unbind", "GET /annealer": "/annealer", "GET /dns": "/dns", "GET /docs": "/docs?q=" + query(text), "GET /docs/{name}": "/docs/ui", "GET /docs/api": "/docs/api?q=" + query(text), "GET /proxy": "/proxy", "GET /networks": "/networks", "GET /barclamps": "/barclamps", "GET /roles/{id}": "/roles/20", "GET /users": "/users", "GET /audit": "/audit",
 		"GET /wizard": "/wizard", "GET /wizard/{barclamp}": wizard + "?name=" + query(text) + "&new=" + query(text), "wrong": wizard + "?check=1&new=" + query(text), "services": at("services"), "values": at("values"), "POST /wizard/{barclamp}": at("review")}
 }
 

@@ -165,7 +165,8 @@ const ui = (() => {
     if (live) live.split(',').forEach(t => types.add(t));
     hearers.forEach(h => h.types.split(',').forEach(t => types.add(t)));
     if (!types.size) return;
-    const source = new EventSource('/api/v2/events?type=' + [...types].join(','));
+    // from the state on that the page was made of: what happened while it was loaded is told, too
+    const source = new EventSource('/api/v2/events?type=' + [...types].join(',') + '&since=' + (Number(document.body.dataset.rev) + 1) + '-0');
     let off;
     source.onopen = () => { clearTimeout(off); $('#live').hidden = true; if (source.lost) { source.lost = false; soon(); } };
     source.onerror = () => { source.lost = true; clearTimeout(off); off = setTimeout(() => { $('#live').hidden = false; }, 3000); };

@@ -156,6 +156,7 @@ document.addEventListener('DOMContentLoaded', () => {
       case 'PageUp': to = all[Math.max(0, r - 10)]?.children[c]; break;
       case ' ': e.preventDefault(); anchor = cell; toggle(cell); show(); return;
       case 'Escape': clear(); return;
+      case 'Delete': { const a = cell.querySelector('a'); if (may && a) location.href = a.href + '/unbind'; return; }
       case 'Enter': {
         if (e.target.matches('a') && e.target !== cell) return;
         e.preventDefault();
