@@ -48,7 +48,7 @@ nodes forget' drops that one without reaching it.`,
 				return err
 			}
 			if !yes {
-				if err := confirm(cmd, args[0]); err != nil {
+				if err := confirm(cmd, args[0], "destroy"); err != nil {
 					return err
 				}
 			}
@@ -136,12 +136,12 @@ func (a *app) printRemoval(w io.Writer, s crowbar.Status, nodes, networks []stri
 	return err
 }
 
-// confirm asks for the name of what goes.
-func confirm(cmd *cobra.Command, name string) error {
+// confirm asks for the name of the deployment to which something is done.
+func confirm(cmd *cobra.Command, name, what string) error {
 	if f, ok := cmd.InOrStdin().(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return usage("nobody is at a terminal to be asked: say --yes to destroy deployment %s", name)
+		return usage("nobody is at a terminal to be asked: say --yes to %s deployment %s", what, name)
 	}
-	cmd.PrintErrf("type the name of the deployment to destroy it: ")
+	cmd.PrintErrf("type the name of the deployment to %s it: ", what)
 	said, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if strings.TrimSpace(said) != name {
 		return fmt.Errorf("that is not %q: nothing is changed", name)

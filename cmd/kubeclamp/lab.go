@@ -48,7 +48,7 @@ func newLabCommand(a *app) *cobra.Command {
 	p.StringVar(&f.images, "image-cache", "", "folder of the node images (default: images in the lab's folder)")
 	p.StringVar(&f.name, "name", "", "prefix of the lab's network namespaces, links and control groups (default "+lab.DefaultName+")")
 	p.StringVar(&f.network, "network", "", "IPv4 network of the nodes (default "+lab.Network+")")
-	cmd.AddCommand(f.upCommand(), f.downCommand(), f.statusCommand(), f.sshCommand(), f.faultCommand(), f.powerCommand(), f.inventoryCommand(),
+	cmd.AddCommand(f.upCommand(), f.downCommand(), f.statusCommand(), f.sshCommand(), f.faultCommand(), f.powerCommand(), f.healCommand(), f.reinstallCommand(), f.inventoryCommand(),
 		f.checkCommand(), f.prepareCommand(), f.daemonCommand(), f.proofCommand(), labInsideCommand())
 	return cmd
 }
@@ -279,16 +279,17 @@ func (f *labFlags) sshCommand() *cobra.Command {
 func (f *labFlags) faultCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "fault KIND NODE [PEER|RATE]",
-		Short: "Break a node: kill freeze thaw drop link-down link-up slow disk-full heal",
+		Short: "Break a node: kill freeze thaw drop link link-up slow disk-full clock heal",
 		Long: `Break a node:
 
   kill NODE            the node dies at once
   freeze NODE          everything on it stops, ping answers; thaw ends it
   drop NODE [PEER]     no packet passes between it and PEER (a node, 'admin' for this machine, default everybody)
-  link-down NODE       the cable is out; link-up ends it
+  link NODE            the cable is out; link-up ends it (link-down is the same)
   slow NODE RATE       the link carries at most RATE, such as 10mbit
   disk-full NODE       its disk is full (lab up --disk)
-  heal NODE            undoes all of these`,
+  clock NODE           says why a node cannot have a clock of its own
+  heal NODE            undoes all of these but kill; 'lab heal' does so for all nodes, and boots those that are off`,
 		Args: cobra.RangeArgs(2, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, _, err := f.open(cmd.ErrOrStderr())
@@ -313,6 +314,32 @@ func (f *labFlags) powerCommand() *cobra.Command {
 				return err
 			}
 			return l.Power(cmd.Context(), args[0], args[1:]...)
+		},
+	}
+}
+
+func (f *labFlags) healCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "heal [NODE...]", Short: "Undo every fault of nodes, of all where none is named, and boot those that are off",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, _, err := f.open(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return l.Heal(cmd.Context(), args...)
+		},
+	}
+}
+
+func (f *labFlags) reinstallCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "reinstall NODE...", Short: "Make nodes as new: all that was on their disks is gone", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, _, err := f.open(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return l.Reinstall(cmd.Context(), args...)
 		},
 	}
 }

@@ -141,7 +141,7 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 		initCommand(), a.exportCommand(), a.wholeDestroyCommand(), a.graphCommand(), a.waitCommand(), a.doctorCommand(), manCommand(),
 		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), a.pingCommand(), a.versionCommand(), newLabCommand(a))
 	root.AddCommand(a.nounCommands()...)
-	root.AddCommand(a.auditCommand(), a.backupCommand())
+	root.AddCommand(a.auditCommand(), a.backupCommand(), a.restoreCommand(), a.etcdCommand())
 	addExits(root)
 	return root
 }

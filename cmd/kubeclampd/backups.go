@@ -73,3 +73,14 @@ func export(ctx context.Context, eng *engine.Engine, file string) error {
 	}
 	return f.Close()
 }
+
+// acting has a role do one of its actions; what comes out of it as a stream is for nobody.
+func acting(eng *engine.Engine, ann *annealer.Annealer) func(context.Context, crowbar.ID, string, crowbar.Data) (crowbar.Data, error) {
+	return func(ctx context.Context, id crowbar.ID, action string, args crowbar.Data) (crowbar.Data, error) {
+		w, err := eng.Acting(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return ann.Act(ctx, w, role.Action{Name: action, Args: args, Out: io.Discard})
+	}
+}

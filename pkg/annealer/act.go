@@ -16,8 +16,7 @@ import (
 // keepActions is how many logs of actions are kept.
 const keepActions = 50
 
-// Act has the role of an applied node-role do one of its actions, beside runs: it changes neither the state nor, if the role
-// keeps its word, the node. What it did is in a log of its own: LogDir/actions/TIME-NODE-ROLE-ACTION.log.
+// Act has the role of an applied node-role do one of its actions, beside runs; the state does not change by it. What it did is in a log of its own: LogDir/actions/TIME-NODE-ROLE-ACTION.log.
 func (a *Annealer) Act(ctx context.Context, w *crowbar.Work, do role.Action) (out crowbar.Data, err error) {
 	r, err := a.Roles(w.Role.Name)
 	if err != nil {

@@ -96,6 +96,8 @@ type Config struct {
 	Found func() []crowbar.Finding
 	Pools func() []crowbar.PoolHealth
 	Moves Moves // nil = no events are told
+	// Act has the role of a node-role do one of its actions on the node; nil = nobody does.
+	Act func(ctx context.Context, nodeRole crowbar.ID, action string, args crowbar.Data) (crowbar.Data, error)
 	// Backups is the copies of clusters that this daemon keeps; nil = it keeps none.
 	Backups Backups
 	// KeepEvents is how many events are kept for those who follow: who falls behind by more is cut off, and comes again; 0 = 20000.
@@ -190,6 +192,7 @@ func (a *API) route() {
 	a.handle("DELETE /api/v2/node_roles/{id}", a.unbind)
 	a.handle("PUT /api/v2/node_roles/{id}/retry", a.retry)
 	a.handle("PUT /api/v2/node_roles/{id}/cancel", a.cancel)
+	a.handle("PUT /api/v2/node_roles/{id}/act", a.act)
 	a.handle("GET /api/v2/node_roles/{id}/why", a.why)
 	a.handle("GET /api/v2/deployments/{id}/why", a.whyAll)
 	a.raw("GET /api/v2/node_roles/{id}/log", a.log)

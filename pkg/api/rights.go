@@ -16,6 +16,7 @@ import (
 // needs is the right for the routes that do not follow the rule: who reads must be a viewer, who changes an operator.
 var needs = map[string]crowbar.Right{
 	"POST /api/v2/deployments/{id}/kubeconfig": crowbar.RightAdmin, // it has the administrator's key in it
+	"PUT /api/v2/node_roles/{id}/act":          crowbar.RightAdmin, // one of them stops etcd
 	"POST /api/v2/deployments/{id}/plan":       crowbar.RightViewer,
 	"GET /api/v2/tenants/{id}/users":           crowbar.RightAdmin,
 	"POST /api/v2/nodes/whoami":                crowbar.RightViewer,

@@ -153,6 +153,7 @@ func (w *world) routes() []route {
 		route{"PUT /api/v2/deployments/{id}/{verb}", "PUT /api/v2/deployments/second/propose", "", "deployment.obj"},
 		route{"PUT /api/v2/deployments/{id}/batch", "PUT /api/v2/deployments/second/batch", `{"nodes":[]}`, "deployment.obj"},
 		route{"DELETE /api/v2/deployments/{id}", "DELETE /api/v2/deployments/second", "", "deployment.empty"},
+		route{"PUT /api/v2/node_roles/{id}/act", "PUT /api/v2/node_roles/n1%2Fetcd/act", `{"action":"look"}`, "node_role.act"},
 		route{"GET /api/v2/backups", "GET /api/v2/backups", "", "backup.list"},
 		route{"POST /api/v2/backups", "POST /api/v2/backups", `{"deployment":"system"}`, "backup.obj"},
 		route{"PUT /api/v2/backups/{id}/verify", "PUT /api/v2/backups/b1/verify", "", "backup.obj"},

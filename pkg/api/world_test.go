@@ -77,7 +77,7 @@ func (w *world) another(change func(*apiConfig)) *world {
 	t.Helper()
 	o := *w
 	w = &o
-	conf := api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Moves: w.store, Ask: w.dryRuns, Backups: oneBackup{}, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
+	conf := api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Moves: w.store, Ask: w.dryRuns, Backups: oneBackup{}, Act: noAction, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&conf)
 	}
@@ -253,3 +253,7 @@ func (o oneBackup) Verify(context.Context, string) (crowbar.Backup, error) {
 	return o.one(1, "scheduled"), nil
 }
 func (oneBackup) Delete(string) error { return nil }
+
+func noAction(context.Context, crowbar.ID, string, crowbar.Data) (crowbar.Data, error) {
+	return crowbar.Data{"node": "n1"}, nil
+}

@@ -27,3 +27,8 @@ func (c *Client) VerifyBackup(ctx context.Context, name string) (out crowbar.Bac
 func (c *Client) DeleteBackup(ctx context.Context, name string) error {
 	return c.do(ctx, http.MethodDelete, "/api/v2/backups/"+url.PathEscape(name), nil, nil)
 }
+
+// Act has the role of a node-role ("node/role", or its id) do one of its actions on the node.
+func (c *Client) Act(ctx context.Context, nodeRole, action string, args crowbar.Data) (out crowbar.Data, err error) {
+	return out, c.do(ctx, http.MethodPut, path(crowbar.KindNodeRole, nodeRole)+"/act", map[string]any{"action": action, "args": args}, &out)
+}

@@ -23,9 +23,11 @@ const (
 	FaultThaw     = "thaw"      // the end of freeze
 	FaultDrop     = "drop"      // no packet passes between the node and Peer
 	FaultLinkDown = "link-down" // the cable is out
+	FaultLink     = "link"      // the same
 	FaultLinkUp   = "link-up"   // the cable is in again
 	FaultSlow     = "slow"      // the link carries Rate at most
 	FaultDiskFull = "disk-full" // nothing is left on the node's own disk
+	FaultClock    = "clock"     // cannot be: says why
 	FaultHeal     = "heal"      // undoes all of these
 )
 
@@ -57,6 +59,10 @@ const (
 	legMAC   = "02:1a:b0:ff:ff:fe"
 	fillFile = "kubeclamp-lab-full"
 )
+
+// errClock: the kernel has one wall clock for all nodes. Time namespaces move the clocks since boot alone, and what replaces
+// library calls (faketime) does not reach static programs, which etcd and Kubernetes are.
+var errClock = crowbar.Errorf(crowbar.Invalid, "a node of a lab cannot have a clock of its own: Linux has one CLOCK_REALTIME for all of them, and etcd and Kubernetes are static programs that no faketime reaches; moving this machine's clock would move all nodes and the daemon. What certificates do as years go by is tried with a clock that the tests hand in")
 
 // Fault does one thing to a node, which must be on except for heal.
 func (l *Lab) Fault(ctx context.Context, f Fault) error {
@@ -104,8 +110,10 @@ func (l *Lab) fault(ctx context.Context, rec record, n nodeRecord, f Fault) erro
 		if !slices.Contains(cur.Drop, f.Peer) {
 			cur.Drop = append(cur.Drop, f.Peer)
 		}
-	case FaultLinkDown, FaultLinkUp:
-		cur.LinkDown = f.Kind == FaultLinkDown
+	case FaultLink, FaultLinkDown, FaultLinkUp:
+		cur.LinkDown = f.Kind != FaultLinkUp
+	case FaultClock:
+		return errClock
 	case FaultSlow:
 		if !rateRE.MatchString(f.Rate) {
 			return crowbar.Errorf(crowbar.Invalid, "rate %q: give one such as 10mbit or 512kbit", f.Rate)
@@ -122,7 +130,7 @@ func (l *Lab) fault(ctx context.Context, rec record, n nodeRecord, f Fault) erro
 			return err
 		}
 	default:
-		return crowbar.Errorf(crowbar.Invalid, "no fault of that name; there are kill freeze thaw drop link-down link-up slow disk-full heal")
+		return crowbar.Errorf(crowbar.Invalid, "no fault of that name; there are kill freeze thaw drop link link-up slow disk-full heal")
 	}
 	if err := writeJSON(filepath.Join(l.nodeDir(n.Name), "faults.json"), cur); err != nil {
 		return err

@@ -37,8 +37,9 @@ type Remover interface {
 	Remove(ctx context.Context, on Target) error
 }
 
-// Actor does what is neither a state to bring about nor a removal, such as taking a copy of what only the node has. An action
-// is one of those in Info.Actions; it leaves the node as Apply left it.
+// Actor does what is neither a state to bring about nor a removal, such as taking a copy of what only the node has, or bringing
+// back what was lost. An action is one of those in Info.Actions. Nothing runs beside one that changes the node: who asks for it
+// sees to that.
 type Actor interface {
 	// Act does one action. What it gives back is not a secret; what it writes to do.Out may be.
 	Act(ctx context.Context, on Target, do Action) (crowbar.Data, error)

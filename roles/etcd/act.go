@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/jig"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/roles/etcd/etcdclient"
 )
@@ -15,6 +17,8 @@ import (
 const (
 	actSnapshot = "snapshot" // a copy of all that the member has, in etcd's own form
 	actLook     = "look"     // how the member is, also where there is no quorum
+	actHalt     = "halt"     // the member stops; its data is moved aside
+	actRevive   = "revive"   // the member becomes the only one of its cluster, with all that it has
 )
 
 // Act does one of them.
@@ -23,8 +27,13 @@ func (etcd) Act(ctx context.Context, on role.Target, do role.Action) (crowbar.Da
 	if err != nil {
 		return nil, err
 	}
-	if do.Name == actLook {
+	switch do.Name {
+	case actLook:
 		return look(ctx, on, c), nil
+	case actHalt:
+		return halt(ctx, on, c)
+	case actRevive:
+		return revive(ctx, on, c)
 	}
 	return snapshot(ctx, on, c, do.Out)
 }
@@ -55,7 +64,10 @@ func snapshot(ctx context.Context, on role.Target, c config, to io.Writer) (crow
 
 // look asks the member what it knows, which needs no quorum. An error is part of the answer.
 func look(ctx context.Context, on role.Target, c config) crowbar.Data {
-	out := crowbar.Data{"node": on.Node, "running": false, "quorum": false}
+	out := crowbar.Data{"node": on.Node, "running": false, "quorum": false, "data": false}
+	if there, err := jig.Run(ctx, on.Conn, jig.Look(`for f in "$1"/member/wal/*.wal; do [ -e "$f" ] && echo yes; break; done`, c.DataDir)); err == nil {
+		out["data"] = strings.TrimSpace(there) == "yes"
+	}
 	to, err := etcdclient.Open(on.Conn, c.Admin, c.clientURL())
 	if err != nil {
 		out["error"] = err.Error()

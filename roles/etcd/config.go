@@ -20,6 +20,7 @@ type config struct {
 	PeerPort   int             `json:"etcd-peer-port"`
 	DataDir    string          `json:"etcd-data-dir"`
 	Token      string          `json:"etcd-cluster-token"`
+	Restore    string          `json:"etcd-restore"` // name of a backup
 	Server     etcdclient.Leaf `json:"etcd-server-leaf"`
 	Peer       etcdclient.Leaf `json:"etcd-peer-leaf"`
 	Admin      etcdclient.Leaf `json:"etcd-admin-leaf"`
@@ -30,6 +31,9 @@ type config struct {
 
 // plainPath is a path that means the same in a shell, an environment file and a unit.
 var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._-]+){2,}$`)
+
+// plainName is the name of a backup.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 func configure(on role.Target) (config, error) {
 	var c config
@@ -44,6 +48,8 @@ func configure(on role.Target) (config, error) {
 		return c, crowbar.Errorf(crowbar.Invalid, "etcd-data-dir %q: want a clean absolute path at least two levels deep, of letters, digits, '.', '_' and '-'", c.DataDir)
 	case c.ClientPort < 1 || c.ClientPort > 65535 || c.PeerPort < 1 || c.PeerPort > 65535 || c.ClientPort == c.PeerPort:
 		return c, crowbar.Errorf(crowbar.Invalid, "etcd-client-port %d and etcd-peer-port %d: want two different ports", c.ClientPort, c.PeerPort)
+	case c.Restore != "" && !plainName.MatchString(c.Restore):
+		return c, crowbar.Errorf(crowbar.Invalid, "etcd-restore %q: want the name of a backup, as `kubeclamp backup list` shows it", c.Restore)
 	case c.Server.Key == "" || c.Peer.Key == "" || c.Admin.Key == "":
 		return c, crowbar.Errorf(crowbar.Invalid, "etcd has no certificates: the role cluster-pki must be in the deployment")
 	}

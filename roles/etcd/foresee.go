@@ -50,7 +50,11 @@ func (r *run) seated() {
 		r.changed("member", r.on.Node, "remove", fmt.Sprintf("%x: its data is gone", r.seat.Remove))
 	}
 	if r.seat.Found {
-		r.changed("member", r.on.Node, "found", r.c.peerURL())
+		diff := r.c.peerURL()
+		if r.c.Restore != "" {
+			diff += ", with backup " + r.c.Restore
+		}
+		r.changed("member", r.on.Node, "found", diff)
 	}
 	if r.seat.Join {
 		r.changed("member", r.on.Node, "join", r.c.peerURL())

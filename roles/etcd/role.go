@@ -16,7 +16,7 @@ type etcd struct{}
 // Describe says what the role reads.
 func (etcd) Describe() role.Info {
 	return role.Info{Name: "etcd", Version: "1", Wants: []string{"etcd-client-port", "etcd-peer-port", "etcd-data-dir",
-		"etcd-cluster-token", "etcd-server-leaf", "etcd-peer-leaf", "etcd-admin-leaf"}, Actions: []string{actSnapshot, actLook}}
+		"etcd-cluster-token", "etcd-restore", "etcd-server-leaf", "etcd-peer-leaf", "etcd-admin-leaf"}, Actions: []string{actSnapshot, actLook, actHalt, actRevive}}
 }
 
 // Apply makes the node a voting member.

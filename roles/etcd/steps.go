@@ -130,6 +130,9 @@ func (r *run) enter(ctx context.Context) error {
 		return err
 	}
 	r.seated()
+	if r.seat.Found && r.c.Restore != "" {
+		return r.restore(ctx)
+	}
 	if r.seat.Found {
 		first := []member{{Name: r.c.Name, PeerURLs: []string{r.c.peerURL()}}}
 		return r.put(ctx, firstFile, r.c.bootstrap("new", first))

@@ -27,16 +27,18 @@ import (
 // world is a cluster of etcd in memory: real clients speak to it over real TLS. The member of the roletest.Node runs while
 // the node's unit is active; the others run while they are in running.
 type world struct {
-	t       *testing.T
-	node    *roletest.Node
-	mu      sync.Mutex
-	members []*pb.Member
-	running map[string]bool // by client URL; others than the node's
-	data    uint64          // member that the data on the node is of; 0 = none
-	next    uint64
-	lags    int  // answers "not in sync" to so many promotions
-	alone   bool // it has no quorum
-	steady  bool // the node's member has the same ID each time it joins
+	t        *testing.T
+	node     *roletest.Node
+	mu       sync.Mutex
+	members  []*pb.Member
+	running  map[string]bool // by client URL; others than the node's
+	data     uint64          // member that the data on the node is of; 0 = none
+	next     uint64
+	lags     int  // answers "not in sync" to so many promotions
+	alone    bool // it has no quorum
+	revived  int
+	restored string // token of the copy that the data is from
+	steady   bool   // the node's member has the same ID each time it joins
 }
 
 const nodeAddress = "198.18.0.11"
@@ -76,7 +78,7 @@ func (w *world) id(address string) uint64 {
 
 // target is the node, with the others as peers that serve.
 func (w *world) target(first bool, others ...string) role.Target {
-	on := w.node.Target(crowbar.Data{"etcd-client-port": 2379, "etcd-peer-port": 2380, "etcd-data-dir": "/var/lib/etcd", "etcd-cluster-token": "token",
+	on := w.node.Target(crowbar.Data{"etcd-client-port": 2379, "etcd-peer-port": 2380, "etcd-data-dir": "/var/lib/etcd", "etcd-cluster-token": "token", "etcd-restore": "",
 		"etcd-server-leaf": etcdtest.Leaf(), "etcd-peer-leaf": etcdtest.Leaf(), "etcd-admin-leaf": etcdtest.Leaf()})
 	on.First = first
 	on.Peers = []role.Peer{{Role: "etcd", Node: w.node.Name, Address: nodeAddress}}
@@ -154,6 +156,17 @@ func (w *world) probe(n *roletest.Node, p linux.Probe) (string, int, bool) {
 	return b.String(), 0, true
 }
 
+// stdin is the text of a script.
+func stdin(c jig.Cmd) string {
+	r, ok := c.Stdin.(*strings.Reader)
+	if !ok {
+		return ""
+	}
+	b := make([]byte, r.Size())
+	_, _ = r.ReadAt(b, 0)
+	return string(b)
+}
+
 // handle does what the role's own scripts do.
 func (w *world) handle(n *roletest.Node, c jig.Cmd) jig.Exit {
 	w.mu.Lock()
@@ -161,7 +174,26 @@ func (w *world) handle(n *roletest.Node, c jig.Cmd) jig.Exit {
 	switch args := c.Argv; {
 	case args[0] == "rm":
 		delete(n.Files, firstFile)
-	case len(args) == 8 && args[3] == unit: // halt
+	case strings.Contains(stdin(c), "member/wal/"): // look
+		if w.data != 0 {
+			return jig.Exit{Stdout: []byte("yes\n")}
+		}
+	case strings.Contains(stdin(c), "FORCE_NEW_CLUSTER"):
+		w.revived++
+		n.Units[unit].Active = "active"
+		for _, m := range w.members {
+			if m.ID == w.data {
+				w.members, w.alone = []*pb.Member{m}, false
+				return jig.Exit{}
+			}
+		}
+		return jig.Exit{Code: 1, Stderr: []byte("there is no data")}
+	case strings.Contains(stdin(c), "member.before-recover"): // the end of that
+	case strings.Contains(stdin(c), "snapshot restore"):
+		w.restored = args[len(args)-1]
+		m := w.member(n.Name, nodeAddress, false)
+		w.members, w.data = []*pb.Member{m}, m.ID
+	case len(args) >= 7 && args[3] == unit: // halt
 		if u := n.Units[unit]; u != nil {
 			u.Active = "inactive"
 		}

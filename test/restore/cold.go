@@ -103,7 +103,7 @@ func (s *trial) allReady(ctx context.Context, since time.Time, limit time.Durati
 func (s *trial) tell(ctx context.Context) error {
 	var all error
 	for _, n := range nodes {
-		text, err := s.SSH(ctx, n, "systemctl --no-pager list-units --all 'etcd*' 'kube*' 'docker*' 'flannel*' 'containerd*'; systemctl --failed --no-pager; journalctl -b --no-pager -n 40 -u etcd -u kube-apiserver -u kubeclamp-lb")
+		text, err := s.SSH(ctx, n, "systemctl --no-pager list-units --all 'etcd*' 'kube*' 'docker*' 'flannel*' 'containerd*'; systemctl --failed --no-pager; journalctl -b --no-pager -n 10 -o cat -u etcd | cut -c-400; journalctl -b --no-pager -n 10 -o cat -u kube-apiserver -u kubeclamp-lb | cut -c-400")
 		all = errors.Join(all, fmt.Errorf("%s:\n%s", n, text), err)
 	}
 	return all

@@ -44,6 +44,9 @@ var losses = []struct {
 	do   func(s *trial, ctx context.Context) error
 }{
 	{"cold-start", (*trial).coldStart},
+	{"one-disk", (*trial).loseDisk},
+	{"two-of-three", (*trial).loseTwo},
+	{"everything", (*trial).loseAll},
 }
 
 func main() {
@@ -51,7 +54,7 @@ func main() {
 	flag.StringVar(&c.dir, "dir", ".lab-restore", "folder of the cluster; it is removed")
 	flag.StringVar(&c.network, "network", "10.203.0.0/16", "network of the nodes")
 	flag.StringVar(&c.cache, "cache", "", "folder of artifacts and lab images")
-	flag.StringVar(&c.only, "only", "", "one loss alone: cold-start")
+	flag.StringVar(&c.only, "only", "", "one loss alone: cold-start, one-disk, two-of-three, everything")
 	flag.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "what comes by chance, such as the order of boots")
 	flag.IntVar(&c.rounds, "rounds", 3, "power cuts")
 	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
