@@ -139,7 +139,7 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 	root.AddCommand(a.addShared(a.nodesCommand()), a.daemonsCommand(), a.addShared(a.deploymentsCommand()), a.addShared(a.nodeRolesCommand()),
 		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.unsetCommand(), a.explainCommand(), a.secretsCommand(), a.certsCommand(), a.stateCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
 		initCommand(), a.exportCommand(), a.wholeDestroyCommand(), a.graphCommand(), a.waitCommand(), a.doctorCommand(), manCommand(),
-		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), a.pingCommand(), a.versionCommand(), newLabCommand(a))
+		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), a.pingCommand(), a.takeOverCommand(), a.versionCommand(), newLabCommand(a))
 	root.AddCommand(a.nounCommands()...)
 	root.AddCommand(a.auditCommand(), a.backupCommand(), a.restoreCommand(), a.etcdCommand())
 	addExits(root)
