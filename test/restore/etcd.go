@@ -48,7 +48,13 @@ func (s *trial) loseDisk(ctx context.Context) error {
 }
 
 // loseTwo wipes two of three members at once; the third has all that was acknowledged.
-func (s *trial) loseTwo(ctx context.Context) error {
+func (s *trial) loseTwo(ctx context.Context) error { return s.twoGone(ctx, true) }
+
+// sleepTwo cuts two of three members off for as long as the recovery takes; then they come back with what they had, and must not
+// take anything that anybody is told was written.
+func (s *trial) sleepTwo(ctx context.Context) error { return s.twoGone(ctx, false) }
+
+func (s *trial) twoGone(ctx context.Context, wipe bool) error {
 	if err := s.Well(ctx, nodes...); err != nil {
 		return err
 	}
@@ -61,8 +67,12 @@ func (s *trial) loseTwo(ctx context.Context) error {
 	if _, err := s.Lab(ctx, "power", append([]string{"off"}, lost...)...); err != nil {
 		return err
 	}
-	if _, err := s.Lab(ctx, "reinstall", lost...); err != nil {
-		return err
+	how := "away"
+	if wipe {
+		how = "lost with their disks"
+		if _, err := s.Lab(ctx, "reinstall", lost...); err != nil {
+			return err
+		}
 	}
 	began := time.Now()
 	out, err := s.CLI(ctx, nil, "etcd", "recover", "--yes")
@@ -76,6 +86,11 @@ func (s *trial) loseTwo(ctx context.Context) error {
 	if err := s.kept(ctx, acked); err != nil {
 		return err
 	}
+	if !wipe {
+		if _, err := s.Lab(ctx, "heal"); err != nil {
+			return err
+		}
+	}
 	for _, n := range lost { // they may have been off when it was looked
 		if err := s.boots(ctx, n); err != nil {
 			return err
@@ -84,6 +99,9 @@ func (s *trial) loseTwo(ctx context.Context) error {
 			return err
 		}
 	}
+	if !wipe {
+		acked = s.load.Acknowledged() // also what was written while they came back
+	}
 	if _, err := s.CLI(ctx, nil, "converge", "--wait-only"); err != nil {
 		return errors.Join(err, s.tell(ctx))
 	}
@@ -91,7 +109,7 @@ func (s *trial) loseTwo(ctx context.Context) error {
 	if err := errors.Join(s.serving(ctx, len(nodes)), s.kept(ctx, acked)); err != nil {
 		return err
 	}
-	fmt.Printf("%s and %s lost with their disks: every program was answered %.1f s after `kubeclamp etcd recover` began, from %s, three members serve again after %.1f s; of %d objects acknowledged before 0 lost\n", lost[0], lost[1], back.Seconds(), left, took.Seconds(), len(acked))
+	fmt.Printf("%s and %s %s: every program was answered %.1f s after `kubeclamp etcd recover` began, from %s, three members serve again after %.1f s; of %d objects acknowledged before 0 lost\n", lost[0], lost[1], how, back.Seconds(), left, took.Seconds(), len(acked))
 	return nil
 }
 

@@ -46,6 +46,7 @@ var losses = []struct {
 	{"cold-start", (*trial).coldStart},
 	{"one-disk", (*trial).loseDisk},
 	{"two-of-three", (*trial).loseTwo},
+	{"two-away", (*trial).sleepTwo},
 	{"everything", (*trial).loseAll},
 }
 
