@@ -36,6 +36,8 @@ type Load struct {
 	Balancer *lb.Balancer
 
 	conf kubeapi.Client
+	lb   lb.Config
+	http map[int]*http.Client // of each program
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
@@ -68,7 +70,7 @@ func (c Cluster) StartLoad(ctx context.Context, from string) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Load{last: map[int]time.Time{}, acked: map[string]int{}}
+	l := &Load{last: map[int]time.Time{}, acked: map[string]int{}, http: map[int]*http.Client{}, lb: b}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if l.Balancer, err = lb.New(b, log); err != nil {
 		return nil, err
@@ -118,6 +120,40 @@ func (l *Load) Follow(ctx context.Context, c Cluster, from string) error {
 	}
 	return l.Balancer.Set(b)
 }
+
+// Renew has the programs and the balancer take over the administrator's kubeconfig once more, as client-go does with its files:
+// certificates end, and authorities are replaced. It says whether there was anything new.
+func (l *Load) Renew(ctx context.Context, c Cluster) (bool, error) {
+	kubeconfig, err := c.CLI(ctx, nil, "kubeconfig")
+	if err != nil {
+		return false, err
+	}
+	conf, err := kubeapi.Identity([]byte(kubeconfig), l.lb.Pool)
+	if err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.conf.TLS
+	if conf.RootCAs.Equal(old.RootCAs) && bytes.Equal(conf.Certificates[0].Certificate[0], old.Certificates[0].Certificate[0]) {
+		return false, nil
+	}
+	l.conf.TLS, l.http, l.lb.CA = conf, map[int]*http.Client{}, conf.RootCAs
+	return true, l.Balancer.Set(l.lb)
+}
+
+// client is a program's own, with the newest certificates.
+func (l *Load) client(who int) *http.Client {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.http[who] == nil {
+		l.http[who] = l.conf.New()
+	}
+	return l.http[who]
+}
+
+// Client is one that other questions may be asked with, with the newest certificates.
+func (l *Load) Client() *http.Client { return l.client(-1) }
 
 // start waits for the balancer to have a server, makes the namespace, and lets the programs go.
 func (l *Load) start(ctx context.Context) error {
@@ -205,7 +241,7 @@ func (l *Load) Acknowledged() map[string]int {
 
 // Lost is the objects that the cluster has not, or has with an older value than was acknowledged.
 func (l *Load) Lost(ctx context.Context, acked map[string]int) ([]string, error) {
-	text, err := kubeapi.Ask(ctx, l.conf.New(), http.MethodGet, "/api/v1/namespaces/"+loadSpace+"/configmaps", "", "")
+	text, err := kubeapi.Ask(ctx, l.Client(), http.MethodGet, "/api/v1/namespaces/"+loadSpace+"/configmaps", "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -237,13 +273,12 @@ func (l *Load) Lost(ctx context.Context, acked map[string]int) ([]string, error)
 func object(writer, n int) string { return fmt.Sprintf("load-%d-%d", writer, n%keys) }
 
 func (l *Load) write(ctx context.Context, who int) {
-	http := l.conf.New()
 	n := 0
 	l.often(ctx, who, func(ctx context.Context) error {
 		n++
 		name := object(who, n)
 		body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q},"data":{"N":"%d"}}`, name, n)
-		err := kubeapi.Apply(ctx, http, "/api/v1/namespaces/"+loadSpace+"/configmaps/"+name, body)
+		err := kubeapi.Apply(ctx, l.client(who), "/api/v1/namespaces/"+loadSpace+"/configmaps/"+name, body)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.seen.Writes++
@@ -255,12 +290,11 @@ func (l *Load) write(ctx context.Context, who int) {
 }
 
 func (l *Load) read(ctx context.Context, who int) {
-	client := l.conf.New()
 	paths := []string{"/api/v1/nodes", "/api/v1/namespaces/" + loadSpace, "/api/v1/namespaces/kube-system/pods"}
 	n := 0
 	l.often(ctx, who, func(ctx context.Context) error {
 		n++
-		_, err := kubeapi.Ask(ctx, client, http.MethodGet, paths[n%len(paths)], "", "")
+		_, err := kubeapi.Ask(ctx, l.client(who), http.MethodGet, paths[n%len(paths)], "", "")
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.seen.Reads++
