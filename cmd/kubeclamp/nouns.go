@@ -66,7 +66,7 @@ func (a *app) nounCommands() []*cobra.Command {
 			cmd.AddCommand(a.joinCommand("add", "to", true), a.joinCommand("remove", "from", false))
 		case crowbar.KindBarclamp:
 			cmd.Aliases = append(cmd.Aliases, "barclamp")
-			cmd.AddCommand(a.importCommand(), a.packageCommand())
+			cmd.AddCommand(a.importCommand(), a.packageCommand(), a.installCommand(), a.uninstallCommand())
 		case crowbar.KindUser:
 			cmd.AddCommand(a.passwordCommand(), a.lockCommand(n, "lock", "Let a user in no more, by whatever way; all their sessions end", true),
 				a.lockCommand(n, "unlock", "Let a user in again", false))
