@@ -8,6 +8,7 @@
 # make certs  every authority and key of a real cluster is rotated under load, and certificates that live for seconds are renewed as often as in eleven years (needs root)
 # make failover  masters of a real cluster are lost in six ways; how long programs went without the API (needs root)
 # make restore  a real cluster loses its power, its etcd members, all its masters, and is brought back; nothing is lost (needs root)
+# make upgrade  a real cluster under load is taken to another version of etcd and Kubernetes, and to one that does not work (needs root)
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
 # make ui     the web pages in a real browser; pictures of all of them in .ui/
 # make generate  the code beside proto/role/v1/role.proto; make vuln VULNDB=URL: what ships against the database of known vulnerabilities
@@ -117,6 +118,12 @@ packages:
 test-packages: build
 	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) lintian rpm"
 	KUBECLAMP_CACHE=$(CACHE) $(GO) test -tags packages -count 1 -timeout 30m -v ./test/packages
+
+.PHONY: upgrade
+# The versions to begin with are built on demand alone.
+upgrade: deps artifacts
+	bin/kubeclampd artifacts --artifact-cache $(CACHE)/artifacts kubernetes@v1.36.3 etcd@v3.6.16
+	$(GO) run ./test/upgrade --check --cache $(CACHE)
 
 .PHONY: load
 load:

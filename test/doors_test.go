@@ -25,8 +25,9 @@ var doors = map[string][]string{
 	// pure logic, contracts
 	"pkg/barclamp": {}, "pkg/graph": {}, "pkg/attrib": {}, "pkg/zone": {}, "pkg/jig": {},
 	"pkg/network":            {},
-	"pkg/event":              {"pkg/graph"}, // the reason why a node-role waits
-	"pkg/picture":            {},            // of graphs, for the CLI and the UI
+	"pkg/skew":               {"pkg/attrib"}, // which versions of a cluster's programs go together; the daemon gives it to the engine
+	"pkg/event":              {"pkg/graph"},  // the reason why a node-role waits
+	"pkg/picture":            {},             // of graphs, for the CLI and the UI
 	"pkg/jig/jigtest":        {"pkg/jig"},
 	"pkg/role":               {"pkg/jig"},
 	"pkg/role/linux":         {"pkg/jig", "pkg/role"},
@@ -66,6 +67,7 @@ var doors = map[string][]string{
 	"roles/etcd":            {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
 	"roles/flannel":         {"pkg/jig", "pkg/role", "pkg/role/linux", "roles/etcd/etcdclient"},
 	"test/failover":         {"test/site"},
+	"test/upgrade":          {"test/site"},
 	"test/failover/probe":   {"test/site/kubeapi"}, // runs on nodes of the lab
 	"test/restore":          {"test/site"},
 	"test/site":             {"pkg/lb", "test/site/kubeapi"}, // a lab cluster and the load that it is under

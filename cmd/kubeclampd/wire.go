@@ -31,6 +31,7 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/pki"
 	"github.com/kubeclamp/kubeclamp/pkg/plugin"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/skew"
 	"github.com/kubeclamp/kubeclamp/pkg/store"
 )
 
@@ -85,6 +86,9 @@ func serve(ctx context.Context, c *config) (err error) {
 	cache, err := openArtifacts(c)
 	if err != nil {
 		return err
+	}
+	eng.Fit = func(s *crowbar.Snapshot, deployment crowbar.ID) ([]crowbar.ID, error) {
+		return skew.Check(s, deployment, cache.Versions)
 	}
 	var ann *annealer.Annealer
 	copies, err := openBackups(c, st, eng, func() *annealer.Annealer { return ann })

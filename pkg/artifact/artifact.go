@@ -217,3 +217,6 @@ func orHost(arch string) string {
 	}
 	return arch
 }
+
+// Versions is the versions of a component that the catalogue has, its default first.
+func (a *Cache) Versions(component string) ([]string, error) { return a.cat.Versions(component) }

@@ -26,7 +26,7 @@ func (p *parser) attrib(n *yaml.Node, role string) {
 	had := p.fields(n, "attrib "+strconv.Quote(name), keys{
 		"name": nil, "type": p.known(p.anyText), "ui_renderer": p.known(p.anyText), "documentation": nil,
 		"description": p.text(&a.Description), "map": p.text(&a.Map), "default": func(v *yaml.Node) { a.Default = p.tree(v) },
-		"schema": func(v *yaml.Node) { p.schema(v, &a) }, "writable": p.truth(&a.Writable), "secret": p.truth(&a.Secret),
+		"schema": func(v *yaml.Node) { p.schema(v, &a) }, "writable": p.truth(&a.Writable), "rolling": p.truth(&a.Rolling), "secret": p.truth(&a.Secret),
 		"order": p.number(&a.Order, 0, 1<<30), "leaf": func(v *yaml.Node) { a.Leaf = p.leaf(v, name) },
 		"generate": p.oneOf(&a.Generate, "random-32", "ecdsa-p256", "ring-32", "ring-p256"), "authority": p.name(&a.Authority),
 	})

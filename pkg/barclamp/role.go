@@ -111,7 +111,14 @@ func (p *parser) wants(n *yaml.Node, r *crowbar.Role) {
 
 func (p *parser) exclusive(n *yaml.Node, r *crowbar.Role) {
 	e := crowbar.Exclusive{Limit: 1}
-	p.fields(n, "exclusive", keys{"name": p.name(&e.Name), "limit": p.number(&e.Limit, 1, 1<<20), "gate": p.oneOf(&e.Gate, "peers-active")})
+	p.fields(n, "exclusive", keys{"name": p.name(&e.Name), "gate": p.oneOf(&e.Gate, "peers-active", "peers-rolled"),
+		"rolling": p.oneOf(&e.Rolling, "once", "twice"), "limit": func(v *yaml.Node) {
+			if _, err := strconv.Atoi(v.Value); err != nil {
+				p.name(&e.LimitBy)(v)
+				return
+			}
+			p.number(&e.Limit, 1, 1<<20)(v)
+		}})
 	if e.Name == "" {
 		p.complain(n, "an exclusive of role %q has no name: add 'name: NAME'", r.Name)
 		return

@@ -33,8 +33,14 @@ type Flags struct {
 type Exclusive struct {
 	Name  string `json:"name"`
 	Limit int    `json:"limit"`
-	// Gate "peers-active": nothing starts while another node-role of this role in the deployment is in error.
+	// LimitBy names an attrib that holds the limit, in place of Limit.
+	LimitBy string `json:"limit_by,omitempty"`
+	// Gate "peers-active": nothing starts while another node-role of this role in the deployment is in error; "peers-rolled": while
+	// one is that failed to take over the change of a rolling attrib.
 	Gate string `json:"gate,omitempty"`
+	// Rolling "once" or "twice": it concerns only what runs because a rolling attrib changed. With "twice" those that have taken
+	// the change over run once more, when all have.
+	Rolling string `json:"rolling,omitempty"`
 }
 
 // Unique is a value of a role's wall that no two node-roles of the role may have: a run that gives back one that another has
@@ -104,7 +110,8 @@ type Attrib struct {
 	Role        ID     `json:"role_id"` // 0 = a node attrib
 	Name        string `json:"name"`
 	Description string `json:"description"`
-	Map         string `json:"map"` // slash path into the data of whatever carries it
+	Rolling     bool   `json:"rolling,omitempty"` // a change is taken over under the exclusives of that name: some nodes at a time
+	Map         string `json:"map"`               // slash path into the data of whatever carries it
 	Default     any    `json:"default"`
 	Schema      Data   `json:"schema,omitempty"` // kwalify
 	Writable    bool   `json:"writable"`
@@ -242,6 +249,7 @@ type NodeRole struct {
 	Failed   int       `json:"failed,omitempty"`   // runs in a row that failed, since one ended well or a person stepped in
 	RetryIn  Duration  `json:"retry_in,omitempty"` // how long after Since one in error is tried again by itself; 0 = it is not
 	Plan     Rev       `json:"plan,omitempty"`     // the last plan that foresaw a run of it: PlanHold.Rev
+	Rolling  int       `json:"rolling,omitempty"`  // a rolling attrib changed, and it has not taken that over: in which round it will
 	Given    string    `json:"given,omitempty"`    // attempt and keyed digest of what the last good run was given
 	Since    time.Time `json:"since"`              // of the present state
 	Stamps

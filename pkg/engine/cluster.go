@@ -67,7 +67,7 @@ func (e *Engine) apply(d *draft, c crowbar.Cluster) error {
 	if err := bad.err(); err != nil {
 		return err
 	}
-	return commit(d, dep.ID)
+	return e.commit(d, dep.ID)
 }
 
 // applyDeployment creates the deployment, or gives the one of that name its description.

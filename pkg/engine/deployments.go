@@ -126,11 +126,11 @@ func (e *Engine) Commit(ctx context.Context, id crowbar.ID) error {
 		if err := d.add(graph.Release(d.s, id, false)); err != nil {
 			return err
 		}
-		return commit(d, id)
+		return e.commit(d, id)
 	})
 }
 
-func commit(d *draft, id crowbar.ID) error {
+func (e *Engine) commit(d *draft, id crowbar.ID) error {
 	for n := range d.s.Nodes() {
 		if n.Deployment != id || n.System || n.Admin || n.Removing {
 			continue
@@ -139,7 +139,22 @@ func commit(d *draft, id crowbar.ID) error {
 			return err
 		}
 	}
-	return d.add(graph.Commit(d.s, id))
+	if err := d.add(graph.Commit(d.s, id)); err != nil {
+		return err
+	}
+	return e.fit(d, id)
+}
+
+// fit refuses what does not go together, before any of it runs.
+func (e *Engine) fit(d *draft, deployment crowbar.ID) error {
+	if e.Fit == nil {
+		return nil
+	}
+	behind, err := e.Fit(d.s, deployment)
+	if err != nil {
+		return err
+	}
+	return d.add(graph.Roll(d.s, behind), nil)
 }
 
 // bindFlagged binds the roles that come to a node by themselves. One that cannot be beside what is there does not come: the
@@ -183,6 +198,9 @@ func (e *Engine) Propose(ctx context.Context, id crowbar.ID) error {
 func (e *Engine) Rerun(ctx context.Context, id crowbar.ID) error {
 	return e.deploymentVerb(ctx, "rerun", id, func(d *draft) error {
 		if err := d.add(graph.Release(d.s, id, false)); err != nil {
+			return err
+		}
+		if err := e.fit(d, id); err != nil {
 			return err
 		}
 		return d.add(graph.Rerun(d.s, id))

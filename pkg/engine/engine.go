@@ -40,6 +40,9 @@ type Config struct {
 	PKI   PKI
 	Ring  Ring   // nil: nobody can have a password, no secret value can be set, and none that is sealed can be used
 	Owner string // this instance of the daemon; the same name is never used twice
+	// Fit says whether what a deployment is to be goes together, and which of its node-roles have another version of what they put
+	// on their nodes than they are to have: those take it over one after another. nil = everything goes together.
+	Fit func(s *crowbar.Snapshot, deployment crowbar.ID) (behind []crowbar.ID, err error)
 	// Mac is a keyed digest, with the same key on all daemons of one state: by it a plan is known again. nil = no plan can be
 	// carried out.
 	Mac      func(text []byte) []byte

@@ -14,6 +14,9 @@ func (e *Engine) Force(ctx context.Context, id crowbar.ID) error {
 		if err := d.add(graph.Release(d.s, id, false)); err != nil {
 			return err
 		}
+		if err := e.fit(d, id); err != nil {
+			return err
+		}
 		return d.add(graph.Force(d.s, id))
 	})
 }

@@ -78,7 +78,7 @@ func (e *Engine) wanted(d *draft, want crowbar.PlanFor, even bool) (dep *crowbar
 	if dep = d.s.DeploymentNamed(want.Deployment); dep == nil {
 		return nil, nil, crowbar.Errorf(crowbar.NotFound, "there is no deployment of this name: list them with 'kubeclamp deployments list'")
 	}
-	if err := commit(d, dep.ID); err != nil {
+	if err := e.commit(d, dep.ID); err != nil {
 		return nil, nil, err
 	}
 	poked = map[crowbar.ID]bool{}

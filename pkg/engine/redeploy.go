@@ -26,7 +26,7 @@ func (e *Engine) Redeploy(ctx context.Context, deployment crowbar.ID) error {
 		if err := d.add(graph.Release(d.s, deployment, false)); err != nil {
 			return err
 		}
-		if err := commit(d, deployment); err != nil {
+		if err := e.commit(d, deployment); err != nil {
 			return err
 		}
 		return d.add(graph.Redeploy(d.s, deployment))

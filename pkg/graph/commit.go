@@ -92,7 +92,7 @@ func concerned(nr *crowbar.NodeRole) bool {
 func outdated(nr *crowbar.NodeRole) bool { return nr.Stale && nr.State == crowbar.Active }
 
 func (d *draft) commit(nr *crowbar.NodeRole) {
-	poke := nr.State == crowbar.Proposed
+	poke, was := nr.State == crowbar.Proposed, nr
 	if outdated(nr) {
 		poke = true
 		d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Stale = false })
@@ -100,6 +100,9 @@ func (d *draft) commit(nr *crowbar.NodeRole) {
 	if nr.Proposed != nil {
 		poke = poke || !same(nr.Committed, nr.Proposed)
 		d.edit(nr.ID, func(nr *crowbar.NodeRole) { nr.Committed, nr.Proposed = nr.Proposed, nil })
+	}
+	if poke && d.rolls(was, d.s.NodeRole(nr.ID)) {
+		d.roll(nr.ID)
 	}
 	switch {
 	case poke && nr.State == crowbar.Transition:
@@ -121,6 +124,7 @@ func (d *draft) pokeWanting(attribs map[crowbar.ID]bool, which func(*crowbar.Nod
 			}
 		}
 	}
+	d.rollAll(attribs, which)
 	var poked []*crowbar.NodeRole
 	for nr := range d.s.NodeRoles() {
 		if sees[nr.Role] && saw(nr) && which(nr) {
@@ -141,6 +145,7 @@ func saw(nr *crowbar.NodeRole) bool {
 // node_role need no poke: Commit sees to them.
 func Poke(s *crowbar.Snapshot, node crowbar.ID, attrib *crowbar.Attrib) []crowbar.Change {
 	d := drafted(s)
+	d.rollAll(map[crowbar.ID]bool{attrib.ID: true}, func(nr *crowbar.NodeRole) bool { return nr.Node == node })
 	for _, nr := range s.NodeRolesOn(node) {
 		if r := s.Role(nr.Role); r != nil && saw(nr) && (nr.Role == attrib.Role || slices.Contains(r.Wants, attrib.Name)) {
 			d.deactivate(nr.ID)

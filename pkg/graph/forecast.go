@@ -92,15 +92,18 @@ func (f *forecaster) exclusion(i int, nr *crowbar.NodeRole, wait func(int)) {
 		return
 	}
 	for _, e := range r.Exclusive {
+		if spares(e, nr) {
+			continue
+		}
 		k := semaphore{nr.Deployment, e.Name}
 		held := f.under[k]
-		if len(held) >= max(1, f.v.limit(e)) {
+		if len(held) >= max(1, f.v.limit(e, nr.Deployment)) {
 			wait(held[0])
 			held = held[1:]
 		}
 		f.under[k] = append(slices.Clip(held), i)
 	}
-	if r.Flags.Cluster && len(r.Exclusive) > 0 && nr.RunCount == 0 {
+	if founds(r) && nr.RunCount == 0 {
 		t := team{nr.Deployment, nr.Role}
 		if j, ok := f.founder[t]; ok {
 			wait(j)

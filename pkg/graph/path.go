@@ -58,7 +58,9 @@ func (p *pather) follow(r *crowbar.Run) {
 	var names []semaphore
 	if role := p.s.Role(r.Role); role != nil {
 		for _, e := range role.Exclusive {
-			names = append(names, semaphore{r.Deployment, e.Name})
+			if e.Rolling == "" {
+				names = append(names, semaphore{r.Deployment, e.Name})
+			}
 		}
 	}
 	for _, k := range names {

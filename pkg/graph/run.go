@@ -163,6 +163,8 @@ func (d *draft) applied(was *crowbar.NodeRole, o crowbar.Outcome) {
 	})
 	if was.Stale || d.unfounded(nr) {
 		d.rest(nr.ID)
+	} else if was.Rolling > 0 {
+		d.rolled(nr)
 	}
 	d.wake(nr.ID, news)
 }

@@ -3,6 +3,7 @@ package graph
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
@@ -118,14 +119,15 @@ func (v *view) exclusion(nr *crowbar.NodeRole, r *crowbar.Role) hindrance {
 		}
 	}
 	for _, e := range r.Exclusive {
-		if runs := v.holders(nr.Deployment, e.Name); len(runs) >= v.limit(e) {
+		if spares(e, nr) {
+			continue
+		}
+		if runs := v.holders(nr.Deployment, e); len(runs) >= v.limit(e, nr.Deployment) {
 			return hindrance{what: taken, by: runs[0], under: e.Name}
 		}
-		if e.Gate == "peers-active" {
-			for _, peer := range v.failures(nr) {
-				if peer.ID != nr.ID {
-					return hindrance{what: gated, by: peer, under: e.Name}
-				}
+		for _, peer := range v.failures(nr) {
+			if peer.ID != nr.ID && (e.Gate == "peers-active" || e.Gate == "peers-rolled" && peer.Rolling > 0) {
+				return hindrance{what: gated, by: peer, under: e.Name}
 			}
 		}
 	}
@@ -185,6 +187,16 @@ func (v *view) comes(nr *crowbar.NodeRole) bool {
 	return is
 }
 
+// spares says that an exclusive has nothing to do with a run of this node-role.
+func spares(e crowbar.Exclusive, nr *crowbar.NodeRole) bool {
+	return e.Rolling != "" && nr.Rolling == 0
+}
+
+// founds says that a role's members come one after another, the first of them alone.
+func founds(r *crowbar.Role) bool {
+	return r.Flags.Cluster && slices.ContainsFunc(r.Exclusive, func(e crowbar.Exclusive) bool { return e.Rolling == "" })
+}
+
 // use looks at a node: what runs there, and the first that failed.
 func (v *view) use(node crowbar.ID) use {
 	u, had := v.nodes[node]
@@ -215,15 +227,15 @@ func (v *view) know(node crowbar.ID, u use) {
 }
 
 // holders is what runs under an exclusive in a deployment.
-func (v *view) holders(deployment crowbar.ID, name string) []*crowbar.NodeRole {
-	k := semaphore{deployment, name}
+func (v *view) holders(deployment crowbar.ID, e crowbar.Exclusive) []*crowbar.NodeRole {
+	k := semaphore{deployment, e.Name}
 	if runs, ok := v.running[k]; ok {
 		return runs
 	}
 	var runs []*crowbar.NodeRole
-	for _, r := range v.sharers(name) {
+	for _, r := range v.sharers(e.Name) {
 		for nr := range v.s.EachOf(deployment, r.ID) {
-			if nr.State == crowbar.Transition {
+			if nr.State == crowbar.Transition && !spares(e, nr) {
 				runs = append(runs, nr)
 			}
 		}
@@ -236,7 +248,11 @@ func (v *view) holders(deployment crowbar.ID, name string) []*crowbar.NodeRole {
 }
 
 // limit is how many may run under an exclusive: the least that any role says which shares it.
-func (v *view) limit(of crowbar.Exclusive) int {
+func (v *view) limit(of crowbar.Exclusive, deployment crowbar.ID) int {
+	if of.LimitBy != "" {
+		n, ok := v.number(of.LimitBy, deployment)
+		return max(1, map[bool]int{true: n, false: of.Limit}[ok])
+	}
 	least := of.Limit
 	for _, r := range v.sharers(of.Name) {
 		for _, e := range r.Exclusive {
@@ -246,6 +262,27 @@ func (v *view) limit(of crowbar.Exclusive) int {
 		}
 	}
 	return least
+}
+
+// number is what is committed for an attrib in a deployment or the nearest above it, else its default.
+func (v *view) number(attrib string, deployment crowbar.ID) (int, bool) {
+	a := v.s.AttribNamed(attrib)
+	if a == nil {
+		return 0, false
+	}
+	value := a.Default
+	for _, dep := range chain(v.s, deployment) {
+		dr := v.s.DeploymentRoleOf(dep.ID, a.Role)
+		if dr == nil {
+			continue
+		}
+		if set, ok := crowbar.Dig(dr.Committed, a.Map); ok {
+			value = set
+			break
+		}
+	}
+	n, err := strconv.Atoi(crowbar.Text(value))
+	return n, err == nil
 }
 
 func (v *view) sharers(name string) []*crowbar.Role {
@@ -280,7 +317,7 @@ func (v *view) failures(nr *crowbar.NodeRole) []*crowbar.NodeRole {
 // founder is the only member of a cluster role with an exclusive that may begin while none is settled. It is the one that
 // began first, else the oldest that can: one dead node does not keep a cluster from being founded.
 func (v *view) founder(nr *crowbar.NodeRole, r *crowbar.Role) crowbar.ID {
-	if !r.Flags.Cluster || len(r.Exclusive) == 0 || nr.Removing {
+	if !founds(r) || nr.Removing {
 		return 0
 	}
 	k := team{nr.Deployment, nr.Role}
@@ -317,7 +354,10 @@ func (v *view) elect(k team) crowbar.ID {
 // hold counts a node-role as running under its role's exclusives.
 func (v *view) hold(nr *crowbar.NodeRole, r *crowbar.Role) {
 	for _, e := range r.Exclusive {
-		v.holders(nr.Deployment, e.Name)
+		if spares(e, nr) {
+			continue
+		}
+		v.holders(nr.Deployment, e)
 		k := semaphore{nr.Deployment, e.Name}
 		v.running[k] = append(v.running[k], nr)
 	}

@@ -11,6 +11,7 @@ import (
 
 type config struct {
 	Source   string   `json:"docker-source"`
+	Version  string   `json:"docker-version"`
 	DataRoot string   `json:"docker-data-root"`
 	Mirrors  []string `json:"docker-registry-mirrors"`
 	Sandbox  string   `json:"docker-sandbox-image"`
@@ -63,23 +64,25 @@ func state(c config, cgroup int) linux.State {
 	if c.Source == "distribution" {
 		s.Packages = append(s.Packages, linux.Package{Deb: "containerd", RPM: "containerd", NoStart: true}, linux.Package{Deb: "docker.io", RPM: "moby-engine", NoStart: true})
 		s.Units = append([]linux.Unit{{Name: "docker.socket", Disabled: true, Stopped: true}}, s.Units...)
-		for _, b := range binaries {
+		for _, b := range binaries(c) {
 			s.Files = append(s.Files, linux.File{Path: b.Path, Absent: true, Restart: b.Restart})
 		}
 		return s
 	}
-	s.Binaries = binaries
+	s.Binaries = binaries(c)
 	return s
 }
 
 // binaries are the catalogue's. The shim, runc, the proxy and the clients are started anew for each use: nothing has to be
 // restarted for them.
-var binaries = []linux.Binary{
-	{Artifact: "runc/runc", Path: "/usr/local/bin/runc"},
-	{Artifact: "containerd/containerd-shim-runc-v2", Path: "/usr/local/bin/containerd-shim-runc-v2"},
-	{Artifact: "containerd/ctr", Path: "/usr/local/bin/ctr"},
-	{Artifact: "containerd/containerd", Path: "/usr/local/bin/containerd", Restart: []string{"containerd.service"}},
-	{Artifact: "moby/docker-proxy", Path: "/usr/local/bin/docker-proxy"},
-	{Artifact: "dockercli/docker", Path: "/usr/local/bin/docker"},
-	{Artifact: "moby/dockerd", Path: "/usr/local/bin/dockerd", Restart: []string{"docker.service"}},
+func binaries(c config) []linux.Binary {
+	return []linux.Binary{
+		{Artifact: "runc/runc", Path: "/usr/local/bin/runc"},
+		{Artifact: "containerd/containerd-shim-runc-v2", Path: "/usr/local/bin/containerd-shim-runc-v2"},
+		{Artifact: "containerd/ctr", Path: "/usr/local/bin/ctr"},
+		{Artifact: "containerd/containerd", Path: "/usr/local/bin/containerd", Restart: []string{"containerd.service"}},
+		{Artifact: role.At("moby/docker-proxy", c.Version), Path: "/usr/local/bin/docker-proxy"},
+		{Artifact: "dockercli/docker", Path: "/usr/local/bin/docker"},
+		{Artifact: role.At("moby/dockerd", c.Version), Path: "/usr/local/bin/dockerd", Restart: []string{"docker.service"}},
+	}
 }

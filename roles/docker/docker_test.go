@@ -44,10 +44,10 @@ func TestSuite(t *testing.T) {
 func TestWall(t *testing.T) {
 	n := roletest.NewNode()
 	on := node(nil)(n)
-	want := crowbar.Data{"docker-version": "29.8.0", "containerd-version": "v2.4.2"}
+	want := crowbar.Data{"docker-engine-version": "29.8.0", "containerd-version": "v2.4.2"}
 	for range 2 {
 		res := roletest.Apply(t, New(), on)
-		if res.Wall["docker-version"] != want["docker-version"] || res.Wall["containerd-version"] != want["containerd-version"] {
+		if res.Wall["docker-engine-version"] != want["docker-engine-version"] || res.Wall["containerd-version"] != want["containerd-version"] {
 			t.Fatalf("wall %v, want %v", res.Wall, want)
 		}
 	}

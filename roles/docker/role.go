@@ -19,7 +19,7 @@ type docker struct{}
 
 // Describe says what it is and reads.
 func (docker) Describe() role.Info {
-	return role.Info{Name: "docker", Version: "1.0", Wants: []string{"docker-source", "docker-data-root", "docker-registry-mirrors", "docker-sandbox-image"}}
+	return role.Info{Name: "docker", Version: "1.0", Wants: []string{"docker-source", "docker-version", "docker-data-root", "docker-registry-mirrors", "docker-sandbox-image"}}
 }
 
 // Apply installs both, starts them, and waits until both answer.
@@ -38,7 +38,7 @@ func (docker) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 			return role.Result{Changes: changes}, err
 		}
 	}
-	return role.Result{Changes: changes, Wall: crowbar.Data{"docker-version": seen.docker, "containerd-version": seen.containerd}}, nil
+	return role.Result{Changes: changes, Wall: crowbar.Data{"docker-engine-version": seen.docker, "containerd-version": seen.containerd}}, nil
 }
 
 // Check says what was changed by hand.

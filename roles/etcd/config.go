@@ -16,6 +16,7 @@ import (
 
 // config is what the attribs and the node say.
 type config struct {
+	Release    string          `json:"etcd-version"` // "" = the catalogue's default
 	ClientPort int             `json:"etcd-client-port"`
 	PeerPort   int             `json:"etcd-peer-port"`
 	DataDir    string          `json:"etcd-data-dir"`

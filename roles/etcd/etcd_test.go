@@ -64,7 +64,7 @@ func TestMembership(t *testing.T) {
 			if has := slices.ContainsFunc(res.Changes, func(c role.Change) bool { return c.String() == tt.change }); tt.change != "" && !has {
 				t.Errorf("changes %v, want %q among them", res.Changes, tt.change)
 			}
-			if res.Wall["etcd-endpoint"] != "https://198.18.0.11:2379" || res.Wall["etcd-version"] != "3.7.3" || n.Files[firstFile] != nil {
+			if res.Wall["etcd-endpoint"] != "https://198.18.0.11:2379" || res.Wall["etcd-server-version"] != "3.7.3" || n.Files[firstFile] != nil {
 				t.Errorf("wall %v, bootstrap file %v", res.Wall, n.Files[firstFile])
 			}
 			roletest.NothingToDo(t, New(), n, on)
@@ -126,6 +126,45 @@ func TestRestartNeedsTheOthers(t *testing.T) {
 	roletest.Apply(t, New(), on)
 	if n.Units[unit].Starts != starts+1 {
 		t.Fatal("not restarted although all others are healthy")
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	for name, fails := range map[string]bool{"to one that serves": false, "to one that does not": true} {
+		t.Run(name, func(t *testing.T) {
+			n := roletest.NewNode()
+			w := newWorld(t, n, a2, a3)
+			on := w.target(false, a2, a3)
+			roletest.Apply(t, New(), on)
+			n.Units[reader] = &roletest.Unit{Distro: true, Active: "active"}
+			was, first := n.Content(server), on.Artifacts
+			on.Artifacts = &roletest.Artifacts{Node: n, Version: "2"}
+			n.FailsWith = map[string]string{}
+			if fails {
+				n.FailsWith[unit] = "etcd/etcd 2"
+			}
+			_, err := New().Apply(t.Context(), on)
+			if n.Files[before] == nil {
+				t.Error("there is no snapshot of before")
+			}
+			if n.Units[reader].Active != "active" || n.Units[unit].Active != "active" {
+				t.Errorf("etcd is %s, the API server %s", n.Units[unit].Active, n.Units[reader].Active)
+			}
+			if !fails {
+				if err != nil || n.Content(server) == was {
+					t.Errorf("it has %s: %v", n.Content(server), err)
+				}
+				return
+			}
+			if err == nil || crowbar.KindOf(err) != crowbar.Invalid || !strings.Contains(err.Error(), "was put back there and serves") {
+				t.Errorf("error %v", err)
+			}
+			if n.Content(server) != was {
+				t.Errorf("it has %s", n.Content(server))
+			}
+			on.Artifacts = first
+			roletest.NothingToDo(t, New(), n, on)
+		})
 	}
 }
 

@@ -1,6 +1,9 @@
 package etcd
 
-import "github.com/kubeclamp/kubeclamp/pkg/role/linux"
+import (
+	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
+)
 
 const (
 	unit      = "etcd.service"
@@ -61,8 +64,8 @@ func state(c config, seated bool) linux.State {
 			{Path: pkiDir + "/admin.key", Mode: 0o600, Content: c.Admin.Key, Secret: true},
 		},
 		Binaries: []linux.Binary{
-			{Artifact: "etcd/etcd", Path: server, Restart: restart},
-			{Artifact: "etcd/etcdctl", Path: ctl},
+			{Artifact: role.At("etcd/etcd", c.Release), Path: server, Restart: restart},
+			{Artifact: role.At("etcd/etcdctl", c.Release), Path: ctl},
 		},
 		Units: []linux.Unit{{Name: unit, Content: unitText}},
 	}

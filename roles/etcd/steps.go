@@ -114,7 +114,10 @@ func (r *run) make(ctx context.Context, want linux.State) error {
 	if err != nil || plan.Empty() {
 		return err
 	}
-	if err := linux.Make(ctx, r.on, plan); err != nil {
+	if plan.Replaces(server) {
+		return r.upgrade(ctx, plan)
+	}
+	if err := r.aside(ctx, restarts(plan.Changes), func() error { return linux.Make(ctx, r.on, plan) }); err != nil {
 		return err
 	}
 	r.changes = append(r.changes, plan.Changes...)
@@ -282,5 +285,5 @@ func (r *run) settle(ctx context.Context) error {
 }
 
 func (r *run) wall() crowbar.Data {
-	return crowbar.Data{"etcd-endpoint": r.c.clientURL(), "etcd-member-id": strconv.FormatUint(r.local.ID, 16), "etcd-version": r.local.Version}
+	return crowbar.Data{"etcd-endpoint": r.c.clientURL(), "etcd-member-id": strconv.FormatUint(r.local.ID, 16), "etcd-server-version": r.local.Version}
 }

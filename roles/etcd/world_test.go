@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -207,6 +208,19 @@ func (w *world) handle(n *roletest.Node, c jig.Cmd) jig.Exit {
 				delete(n.Files, p)
 			}
 		}
+	case len(args) == 4 && args[3] == reader:
+		if u := n.Units[reader]; u != nil && u.Active == "active" {
+			u.Active = "inactive"
+			return jig.Exit{Stdout: []byte("stopped\n")}
+		}
+	case slices.Equal(args, []string{"systemctl", "start", reader}):
+		if n.Units[unit].Active != "active" {
+			w.t.Error("the API server is started before etcd serves")
+		}
+		n.Units[reader].Active = "active"
+	case len(args) == 4 && args[3] == unit: // its last words
+	case len(args) == 7 && args[6] == before:
+		n.Write(before, "all that is in it", 0o600)
 	default:
 		w.t.Errorf("unknown command %q", args)
 	}

@@ -17,6 +17,7 @@ import (
 
 // config is what the attribs and the peers say.
 type config struct {
+	Version     string          `json:"flannel-version"`
 	Backend     string          `json:"flannel-backend"`
 	Length      int             `json:"flannel-subnet-length"`
 	Prefix      string          `json:"flannel-etcd-prefix"`

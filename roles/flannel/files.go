@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
 
@@ -86,7 +87,7 @@ func state(c config, address string) linux.State {
 			{Path: script, Mode: 0o755, Content: leaseScript, Restart: restart},
 			{Path: dropIn, Content: dropInText},
 		},
-		Binaries: []linux.Binary{{Artifact: "flannel/flanneld", Path: daemon, Restart: restart}},
+		Binaries: []linux.Binary{{Artifact: role.At("flannel/flanneld", c.Version), Path: daemon, Restart: restart}},
 		Units:    []linux.Unit{{Name: unit, Content: c.unitText(address), Limit: 2 * time.Minute}},
 	}
 	if m := backends[c.Backend].Module; m != "" {

@@ -18,6 +18,7 @@ import (
 
 // settings is what one run is told, checked.
 type settings struct {
+	Version        string    `json:"kubernetes-version"` // "" = the catalogue's default
 	EtcdPort       int       `json:"etcd-client-port"`
 	Cluster        string    `json:"kubernetes-cluster-name"`
 	Pool           string    `json:"kubernetes-pool-name"`
@@ -38,13 +39,14 @@ type settings struct {
 	Scheduler      kube.Leaf `json:"k8s-master-scheduler-leaf"`
 	Admin          kube.Leaf `json:"k8s-master-admin-leaf"`
 
+	Follow      string   // version of the controller manager and the scheduler
 	Address     string   // the node's own
 	EtcdServers []string // URLs
 	AccountPub  string   // PEM of the public halves of AccountKey
 }
 
 var wants = []string{
-	"etcd-client-port", "kubernetes-cluster-name", "kubernetes-pool-name", "kubernetes-api-port", "kubernetes-pod-cidr",
+	"kubernetes-version", "etcd-client-port", "kubernetes-cluster-name", "kubernetes-pool-name", "kubernetes-api-port", "kubernetes-pod-cidr",
 	"kubernetes-service-cidr", "kubernetes-service-ip", "kubernetes-cluster-domain", "kubernetes-ca", "front-proxy-ca",
 	"k8s-master-service-account-key", "k8s-master-encryption-key", "k8s-master-server-leaf", "k8s-master-etcd-leaf",
 	"k8s-master-kubelet-leaf", "k8s-master-front-proxy-leaf", "k8s-master-controller-manager-leaf",

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
@@ -33,10 +34,10 @@ func desired(s settings) linux.State {
 		},
 		Files: append(certificates(s), configs(s)...),
 		Binaries: []linux.Binary{
-			{Artifact: "kubernetes/kube-apiserver", Path: bin + "kube-apiserver", Restart: []string{apiserver}},
-			{Artifact: "kubernetes/kube-controller-manager", Path: bin + "kube-controller-manager", Restart: []string{manager}},
-			{Artifact: "kubernetes/kube-scheduler", Path: bin + "kube-scheduler", Restart: []string{scheduler}},
-			{Artifact: "kubernetes/kubectl", Path: bin + "kubectl"},
+			{Artifact: role.At("kubernetes/kube-apiserver", s.Version), Path: bin + "kube-apiserver", Restart: []string{apiserver}},
+			{Artifact: role.At("kubernetes/kube-controller-manager", s.Follow), Path: bin + "kube-controller-manager", Restart: []string{manager}},
+			{Artifact: role.At("kubernetes/kube-scheduler", s.Follow), Path: bin + "kube-scheduler", Restart: []string{scheduler}},
+			{Artifact: role.At("kubernetes/kubectl", s.Version), Path: bin + "kubectl"},
 		},
 		Units: []linux.Unit{
 			{Name: apiserver, Content: apiserverUnit(s), Limit: 3 * time.Minute},

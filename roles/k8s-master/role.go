@@ -27,6 +27,10 @@ func (master) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	if err != nil {
 		return role.Result{}, err
 	}
+	version, err := s.versions(ctx, on)
+	if err != nil {
+		return role.Result{}, err
+	}
 	want := desired(s)
 	have, err := linux.Read(ctx, on, want, probes()...)
 	if err != nil {
@@ -37,13 +41,13 @@ func (master) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 		return role.Result{}, err
 	}
 	url := "https://" + net.JoinHostPort(s.Address, strconv.Itoa(s.Port))
-	r := role.Result{Changes: todo.Changes, Wall: map[string]any{"k8s-master-url": url, "k8s-version": have.Artifacts["kubernetes/kube-apiserver"].Version}}
+	r := role.Result{Changes: todo.Changes, Wall: map[string]any{"k8s-master-url": url, wallServer: version, wallFollow: followed(have, s)}}
 	switch {
 	case on.DryRun && !granted(have):
 		r.Changes = append(r.Changes, made)
 	case on.DryRun || todo.Empty() && serves(have) && granted(have):
 	default:
-		more, err := change(ctx, on, s, todo, serves(have))
+		more, err := change(ctx, on, s, todo, version, serves(have))
 		if err != nil {
 			return role.Result{}, linux.Explain(ctx, on.Conn, err, apiserver, manager, scheduler)
 		}

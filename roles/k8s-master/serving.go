@@ -16,7 +16,7 @@ var made = role.Change{What: "clusterrolebinding", Name: rule, Do: "create"}
 
 // change does what is to be done, in turn with the other masters if this one serves, waits for the three programs, and
 // makes the binding.
-func change(ctx context.Context, on role.Target, s settings, todo linux.Todo, serves bool) ([]role.Change, error) {
+func change(ctx context.Context, on role.Target, s settings, todo linux.Todo, version string, serves bool) ([]role.Change, error) {
 	api, err := administrator(on, s)
 	if err != nil {
 		return nil, err
@@ -31,10 +31,14 @@ func change(ctx context.Context, on role.Target, s settings, todo linux.Todo, se
 		}
 		defer giveTurn(context.WithoutCancel(ctx), on, api)
 	}
-	if err := linux.Make(ctx, on, todo); err != nil {
-		return nil, err
+	err = linux.Make(ctx, on, todo)
+	if err == nil {
+		err = awaitAll(ctx, on, s, api)
 	}
-	if err := awaitAll(ctx, on, s, api); err != nil {
+	if err != nil && len(todo.Replaced) > 0 {
+		return nil, back(ctx, on, s, todo, api, version, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if changed, err := grant(ctx, api); err != nil || !changed {

@@ -17,6 +17,7 @@ import (
 
 // settings is what one run is told, checked.
 type settings struct {
+	Version   string            `json:"kubernetes-version"` // "" = the catalogue's default
 	Cluster   string            `json:"kubernetes-cluster-name"`
 	Pool      string            `json:"kubernetes-pool-name"`
 	Port      int               `json:"kubernetes-api-port"`
@@ -43,7 +44,7 @@ type settings struct {
 }
 
 var wants = []string{
-	"kubernetes-cluster-name", "kubernetes-pool-name", "kubernetes-api-port", "kubernetes-pod-cidr", "kubernetes-dns-ip",
+	"kubernetes-version", "kubernetes-cluster-name", "kubernetes-pool-name", "kubernetes-api-port", "kubernetes-pod-cidr", "kubernetes-dns-ip",
 	"kubernetes-cluster-domain", "kubernetes-ca", "dns-pool-port", "k8s-minion-lb-port", "k8s-minion-proxy-mode", "k8s-minion-max-pods", "k8s-minion-eviction",
 	"k8s-minion-kubelet-leaf", "k8s-minion-kubelet-server-leaf", "k8s-minion-proxy-leaf", "k8s-minion-admin-leaf",
 }

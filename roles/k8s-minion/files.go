@@ -1,6 +1,7 @@
 package k8sminion
 
 import (
+	"github.com/kubeclamp/kubeclamp/pkg/role"
 	"github.com/kubeclamp/kubeclamp/pkg/role/kube"
 	"github.com/kubeclamp/kubeclamp/pkg/role/linux"
 )
@@ -25,8 +26,8 @@ func desired(s settings, h host) linux.State {
 		Binaries: []linux.Binary{
 			// Under a name of its own: a name server on the same node has the same program, and may stay when this role goes.
 			{Artifact: "kubeclamp/kubeclamp-node", Path: bin + "kubeclamp-lb", Restart: []string{balancer}},
-			{Artifact: "kubernetes/kubelet", Path: bin + "kubelet", Restart: []string{kubelet}},
-			{Artifact: "kubernetes/kube-proxy", Path: bin + "kube-proxy", Restart: []string{proxy}},
+			{Artifact: role.At("kubernetes/kubelet", s.Version), Path: bin + "kubelet", Restart: []string{kubelet}},
+			{Artifact: role.At("kubernetes/kube-proxy", s.Version), Path: bin + "kube-proxy", Restart: []string{proxy}},
 		},
 		Units: []linux.Unit{
 			{Name: balancer, Content: balancerUnit},

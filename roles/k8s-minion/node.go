@@ -115,7 +115,7 @@ func awaitKubelet(ctx context.Context, on role.Target, s settings) error {
 	})
 }
 
-// welcome takes back what a Remove that died half-way left on the Node object.
+// welcome takes back what an upgrade, or a Remove that died half-way, left on the Node object.
 func welcome(ctx context.Context, on role.Target, s settings, n node) error {
 	if s.Admin == (kube.Leaf{}) {
 		return crowbar.Errorf(crowbar.Invalid, "node %s was being taken off the cluster, and it cannot be let back from here: run `kubectl uncordon %[1]s` and `kubectl taint node %[1]s %s-` on a master", on.Node, leaving.Key)
@@ -125,8 +125,10 @@ func welcome(ctx context.Context, on role.Target, s settings, n node) error {
 		return err
 	}
 	defer api.Close()
-	keep := slices.DeleteFunc(slices.Clone(n.Spec.Taints), func(t taint) bool { return t.Key == leaving.Key || t.Key == "node.kubernetes.io/unschedulable" })
-	if err := mark(ctx, api, n, false, keep); err != nil {
+	keep := slices.DeleteFunc(slices.Clone(n.Spec.Taints), func(t taint) bool {
+		return t.Key == upgrading.Key || n.leaves() && (t.Key == leaving.Key || t.Key == "node.kubernetes.io/unschedulable")
+	})
+	if err := mark(ctx, api, n, n.Spec.Unschedulable && !n.leaves(), keep); err != nil {
 		return fmt.Errorf("let pods back on node %s: %w", on.Node, err)
 	}
 	return nil

@@ -41,22 +41,32 @@ func (minion) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 	if on.DryRun {
 		return role.Result{Changes: changes}, nil
 	}
-	if !todo.Empty() {
-		if err := linux.Make(ctx, on, todo); err != nil {
-			return role.Result{}, linux.Explain(ctx, on.Conn, err, balancer, kubelet, proxy)
-		}
-	}
-	n, err := awaitReady(ctx, on, s, !todo.Empty())
+	n, err := converge(ctx, on, s, todo)
 	if err != nil {
-		return role.Result{}, linux.Explain(ctx, on.Conn, err, balancer, kubelet, proxy)
+		return role.Result{}, err
 	}
-	if n.leaves() {
+	if n.leaves() || n.isUpgrading() {
 		changes = append(changes, role.Change{What: "node", Name: on.Node, Do: "uncordon"})
 		if err := welcome(ctx, on, s, n); err != nil {
 			return role.Result{}, err
 		}
 	}
 	return role.Result{Changes: changes, Wall: map[string]any{"k8s-node": on.Node, "kubelet-version": n.Status.NodeInfo.KubeletVersion}}, nil
+}
+
+// converge makes the changes and waits until the node is ready.
+func converge(ctx context.Context, on role.Target, s settings, todo linux.Todo) (node, error) {
+	if todo.Replaces(bin+"kubelet") && len(s.Masters) > 0 {
+		return upgrade(ctx, on, s, todo)
+	}
+	if err := linux.Make(ctx, on, todo); err != nil {
+		return node{}, linux.Explain(ctx, on.Conn, err, balancer, kubelet, proxy)
+	}
+	n, err := awaitReady(ctx, on, s, !todo.Empty())
+	if err != nil {
+		return n, linux.Explain(ctx, on.Conn, err, balancer, kubelet, proxy)
+	}
+	return n, nil
 }
 
 // Check says what Apply would do.

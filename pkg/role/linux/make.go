@@ -21,7 +21,7 @@ var installScript string
 type Op []string
 
 var arity = map[string]int{
-	"dir": 3, "parent": 1, "own": 3, "link": 2, "rm": 1, "rmdir": 1, "user": 2, "group": 1, "mark": 1, "unmark": 1, "stamp": 3,
+	"dir": 3, "keep": 4, "back": 3, "steady": 2, "parent": 1, "own": 3, "link": 2, "rm": 1, "rmdir": 1, "user": 2, "group": 1, "mark": 1, "unmark": 1, "stamp": 3,
 	"module": 1, "sysctl": 2, "daemon-reload": 0, "unban": 0, "enable": 1, "disable": 1, "start": 1, "restart": 1, "reload": 1, "stop": 1, "await": 2,
 }
 

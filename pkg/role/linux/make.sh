@@ -31,6 +31,20 @@ make_group() { getent group -- "$1" >/dev/null || groupadd --system -- "$1"; }
 stamp() {
 	l=$(stat -c '%s %.9Y' -- "$3") && printf '%s %s\n' "$2" "$l" >"$1.new" && mv -f -- "$1.new" "$1"
 }
+keep() { # a binary that is what its stamp says, and of another content than will come
+	[ -f "$1" ] && [ -f "$2" ] || return 0
+	read -r sum rest <"$2"
+	[ "$sum" != "$4" ] && [ "$rest" = "$(stat -c '%s %.9Y' -- "$1")" ] || return 0
+	[ -d "${3%/*}" ] || mkdir -p -- "${3%/*}" || return 1
+	rm -f -- "$3" "$3.stamp"
+	ln -- "$1" "$3" 2>/dev/null || cp -p -- "$1" "$3" || return 1
+	cp -- "$2" "$3.stamp"
+}
+back() { # the binary that was kept
+	[ -f "$3" ] && [ -f "$3.stamp" ] || die "back $1: nothing was kept"
+	[ "$1" -ef "$3" ] || { { ln -f -- "$3" "$1.new" 2>/dev/null || cp -p -- "$3" "$1.new"; } && mv -f -- "$1.new" "$1"; } || return 1
+	cp -- "$3.stamp" "$2.new" && mv -f -- "$2.new" "$2"
+}
 set_sysctl() {
 	p=/proc/sys/$(printf %s "$1" | tr . /)
 	[ -e "$p" ] || die "sysctl $1: this kernel has no such setting; is a module missing?"
@@ -58,6 +72,10 @@ await_unit() {
 			die "unit $1 has failed; its last lines are above"
 			;;
 		esac
+		if [ "${3-}" ] && [ "$(systemctl show --no-pager -p NRestarts --value -- "$1")" -ge "$3" ]; then
+			tail_log "$1" >&2
+			die "unit $1 ended $3 times right after its start; its last lines are above"
+		fi
 		if [ "$(date +%s)" -ge "$end" ]; then
 			tail_log "$1" >&2
 			die "unit $1 is $s after $2 s, and not active; its last lines are above"
@@ -73,9 +91,10 @@ begin() { # start or restart, whatever failed before
 while [ $# -gt 0 ]; do
 	op=$1
 	case $op in
-	dir | stamp) n=3 ;;
+	keep) n=4 ;;
+	dir | stamp | back) n=3 ;;
 	own) n=3 ;;
-	user | link | sysctl | await) n=2 ;;
+	user | link | sysctl | await | steady) n=2 ;;
 	daemon-reload | unban) n=0 ;;
 	*) n=1 ;;
 	esac
@@ -104,6 +123,9 @@ while [ $# -gt 0 ]; do
 	reload) systemctl --no-block reload-or-restart -- "$1" ;;
 	stop) systemctl stop -- "$1" ;;
 	await) await_unit "$1" "$2" ;;
+	steady) await_unit "$1" "$2" 3 ;;
+	keep) keep "$1" "$2" "$3" "$4" ;;
+	back) back "$1" "$2" "$3" ;;
 	*) die "unknown operation $op" ;;
 	esac || die "$op ${1-}: could not be done; why is above"
 	shift $n

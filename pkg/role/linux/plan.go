@@ -25,7 +25,8 @@ type Todo struct {
 	Puts     []Put
 	After    []Op
 	Changes  []role.Change
-	texts    []text // of Changes whose lines Compare can tell
+	Replaced []string // paths of binaries that were there in another version, and are kept: see Back
+	texts    []text   // of Changes whose lines Compare can tell
 }
 
 // Put is one file to write: from Content, or from an artifact.
@@ -51,6 +52,7 @@ type planner struct {
 	parents []string
 	own     []Op // chmod, chown, stamps: after the puts
 	absent  []Op
+	other   []string // units that are restarted with another version of a binary
 }
 
 // Plan compares what is wanted with what there is. It is pure; want must have been asked for by Read.
@@ -254,6 +256,11 @@ func (p *planner) binary(b Binary) {
 	do, sizes := "create", bytesOf(a.Size)
 	if have.Kind != "" {
 		do, sizes = "change", bytesOf(have.Size)+" -> "+sizes
+	}
+	if sum, rest, _ := strings.Cut(p.have.Stamps[stamp], " "); have.Kind == "file" && sum != a.SHA256 && rest == fmt.Sprintf("%d %s", have.Size, have.MTime) {
+		p.todo.Replaced = append(p.todo.Replaced, b.Path)
+		p.todo.Before = append(p.todo.Before, Op{"keep", b.Path, stamp, keptFile(b.Path), a.SHA256})
+		p.other = appendSet(p.other, b.Restart...)
 	}
 	p.change("artifact", b.Path, do, b.Artifact+" "+a.Version+", "+sizes)
 	p.parent(b.Path)

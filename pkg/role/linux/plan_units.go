@@ -124,7 +124,11 @@ func (p *planner) unit(u Unit) []Op {
 		ops = append(ops, Op{"reload", u.Name})
 	}
 	if !u.Stopped && !u.NoWait && (len(ops) > 0 || have.Active != "active") {
-		ops = append(ops, Op{"await", u.Name, wait(u.Limit)})
+		how := "await"
+		if slices.Contains(p.other, u.Name) {
+			how = "steady" // it may be a version that ends again and again
+		}
+		ops = append(ops, Op{how, u.Name, wait(u.Limit)})
 	}
 	return append(ops, p.unmarks(u.Name)...)
 }

@@ -160,6 +160,11 @@ func stampFile(dir, p string) string {
 	return path.Join(dir, "artifacts", strings.ReplaceAll(strings.Trim(p, "/"), "/", "!")+".stamp")
 }
 
+// keptFile is where the version of a binary is kept that was there before the present one; its stamp is beside it.
+func keptFile(p string) string {
+	return path.Join(StateDir, "previous", strings.ReplaceAll(strings.Trim(p, "/"), "/", "!"))
+}
+
 func appendSet(to []string, items ...string) []string {
 	for _, i := range items {
 		if i != "" && !slices.Contains(to, i) {

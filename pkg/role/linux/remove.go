@@ -31,7 +31,7 @@ func removal(want State, have Facts) []Op {
 	}
 	for _, b := range want.Binaries {
 		rm(b.Path)
-		ops = append(ops, Op{"rm", stampFile(StateDir, b.Path)})
+		ops = append(ops, Op{"rm", stampFile(StateDir, b.Path)}, Op{"rm", keptFile(b.Path)}, Op{"rm", keptFile(b.Path) + ".stamp"})
 	}
 	for _, d := range slices.Backward(want.Dirs) {
 		if have.Paths[d.Path].Kind == "dir" {

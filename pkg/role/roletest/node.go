@@ -76,6 +76,7 @@ type Node struct {
 	Modules       map[string]bool
 	Users, Groups map[string]bool
 	Fails         map[string]bool   // units that fail when they start
+	FailsWith     map[string]string // unit -> content of a binary with which it fails
 	Probe         map[string]string // name -> stdout
 	ProbeFunc     func(n *Node, p linux.Probe) (out string, code int, ok bool)
 	// Handle answers commands that are not package linux's, and may dial; nil answers 127.

@@ -14,7 +14,7 @@ import (
 // ops does operations as the make script would; it stops where the run is to be killed.
 func (n *Node) ops(ops []linux.Op) (jig.Exit, error) {
 	for _, op := range ops {
-		if op[0] != "await" {
+		if op[0] != "await" && op[0] != "steady" {
 			if err := n.step("%s", strings.Join(op, " ")); err != nil {
 				return jig.Exit{}, err
 			}
@@ -47,6 +47,21 @@ func (n *Node) op(op linux.Op) error {
 		if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(f.Content))); sum != op[2] {
 			return fmt.Errorf("stamp: %s has %s, not %s", op[3], sum, op[2])
 		}
+	case "keep":
+		f, s := n.Files[op[1]], n.Files[op[2]]
+		if f == nil || s == nil || s.Content == fmt.Sprintf("%s %d %s\n", op[4], len(f.Content), mtime(f)) {
+			return nil
+		}
+		c, d := *f, *s
+		n.mkdir(linux.StateDir + "/previous")
+		n.Files[op[3]], n.Files[op[3]+".stamp"] = &c, &d
+	case "back":
+		f, s := n.Files[op[3]], n.Files[op[3]+".stamp"]
+		if f == nil || s == nil {
+			return fmt.Errorf("back %s: nothing was kept", op[1])
+		}
+		c, d := *f, *s
+		n.Files[op[1]], n.Files[op[2]] = &c, &d
 	case "unban":
 		n.Banned = false
 	case "module":
@@ -142,10 +157,10 @@ func (n *Node) unitOp(op linux.Op) error {
 			return fmt.Errorf("%s %s: its file changed and systemd was not told: daemon-reload is missing", op[0], name)
 		}
 		u.Starts++
-		if u.Active = "active"; n.Fails[name] {
+		if u.Active = "active"; n.Fails[name] || n.spoilt(name) {
 			u.Active = "failed"
 		}
-	case "await":
+	case "await", "steady":
 		if u.Active != "active" {
 			return fmt.Errorf("unit %s has failed; its last lines are above", name)
 		}
@@ -153,6 +168,17 @@ func (n *Node) unitOp(op linux.Op) error {
 		return fmt.Errorf("roletest: operation %s is not known here", op[0])
 	}
 	return nil
+}
+
+// spoilt says that the unit's program is of the content with which it fails.
+func (n *Node) spoilt(name string) bool {
+	with := n.FailsWith[name]
+	for _, f := range n.Files {
+		if with != "" && f.Content == with {
+			return true
+		}
+	}
+	return false
 }
 
 func (n *Node) install(pkgs []string, quiet bool) (jig.Exit, error) {
