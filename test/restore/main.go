@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,11 +40,13 @@ type trial struct {
 
 var nodes = []string{"n1", "n2", "n3"} // all of them masters
 
-// losses are done in this order.
-var losses = []struct {
+type loss struct {
 	name string
 	do   func(s *trial, ctx context.Context) error
-}{
+}
+
+// losses are done in this order.
+var losses = []loss{
 	{"cold-start", (*trial).coldStart},
 	{"one-disk", (*trial).loseDisk},
 	{"two-of-three", (*trial).loseTwo},
@@ -55,7 +59,7 @@ func main() {
 	flag.StringVar(&c.dir, "dir", ".lab-restore", "folder of the cluster; it is removed")
 	flag.StringVar(&c.network, "network", "10.203.0.0/16", "network of the nodes")
 	flag.StringVar(&c.cache, "cache", "", "folder of artifacts and lab images")
-	flag.StringVar(&c.only, "only", "", "one loss alone: cold-start, one-disk, two-of-three, everything")
+	flag.StringVar(&c.only, "only", "", "some losses alone, with commas between them: cold-start, one-disk, two-of-three, everything")
 	flag.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "what comes by chance, such as the order of boots")
 	flag.IntVar(&c.rounds, "rounds", 3, "power cuts")
 	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
@@ -76,6 +80,10 @@ func lose(ctx context.Context, c config) (err error) {
 	if c.dir, err = filepath.Abs(c.dir); err != nil {
 		return err
 	}
+	only, err := chosen(c.only)
+	if err != nil {
+		return err
+	}
 	s := &trial{Cluster: site.Cluster{Dir: c.dir, Name: "kcrest", Network: c.network, Cache: c.cache},
 		chance: rand.New(rand.NewPCG(c.seed, 0)), rounds: c.rounds}
 	if !c.keep {
@@ -92,20 +100,29 @@ func lose(ctx context.Context, c config) (err error) {
 		return err
 	}
 	defer func() { s.load.Stop() }()
-	known := false
 	for _, l := range losses {
-		if c.only != "" && c.only != l.name {
+		if only != nil && !slices.Contains(only, l.name) {
 			continue
 		}
-		known = true
 		if err := l.do(s, ctx); err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 	}
-	if !known {
-		return fmt.Errorf("-only %s: there is no such loss", c.only)
-	}
 	return nil
+}
+
+// chosen is the names of the losses that are wanted; nil = all.
+func chosen(only string) ([]string, error) {
+	if only == "" {
+		return nil, nil
+	}
+	names := strings.Split(only, ",")
+	for _, n := range names {
+		if !slices.ContainsFunc(losses, func(l loss) bool { return l.name == n }) {
+			return nil, fmt.Errorf("-only %s: there is no loss %q", only, n)
+		}
+	}
+	return names, nil
 }
 
 // kept is an error unless the cluster has all that was acknowledged.
