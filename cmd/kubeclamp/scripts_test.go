@@ -51,6 +51,7 @@ func TestMain(m *testing.M) {
 //	stop NODE/ROLE            one that never ends does, as one that was told to stop
 //	bend NODE/ROLE FILE       somebody changes a file of the role by hand
 //	darken NODE               the node does not answer dry runs any more
+//	lose [ACTION...]          etcd has no quorum any more; wants that these were its actions
 //	fill FILE                 gives the nodes of a document of 'kubeclamp init' addresses
 //	uncomment FILE            takes in the attribs that are comments there
 //	asking FILE               from now on, with the token in the file
@@ -64,6 +65,9 @@ func TestScripts(t *testing.T) {
 			"code": code, "interrupt": interrupt, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
 			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "stop": onRehearsal((*rehearsal).stop), "json": isJSON,
 			"settle": onRehearsal(func(r *rehearsal, _ *testscript.TestScript, _ []string) { r.settle() }), "tamper": onRehearsal((*rehearsal).tamper),
+			"lose": func(ts *testscript.TestScript, neg bool, args []string) {
+				ts.Value("etcd").(*fakeEtcd).lose(ts, neg, args)
+			},
 			"bend": onRehearsal((*rehearsal).bend), "darken": onRehearsal((*rehearsal).darken),
 			"fill": fill, "uncomment": uncomment,
 			"asking": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -75,10 +79,16 @@ func TestScripts(t *testing.T) {
 
 func setup(t *testing.T, env *testscript.Env) error {
 	file := filepath.Join(env.WorkDir, "admin.json")
-	r, end, err := rehearse(file, func(h http.Handler) http.Handler { return apitest.Check(t, h) })
+	etcd := &fakeEtcd{}
+	with, err := etcd.with(env.WorkDir)
 	if err != nil {
 		return err
 	}
+	r, end, err := rehearse(file, func(h http.Handler) http.Handler { return apitest.Check(t, h) }, with)
+	if err != nil {
+		return err
+	}
+	etcd.r, env.Values["etcd"] = r, etcd
 	env.Defer(end)
 	env.Setenv("KUBECLAMP_CONFIG", file)
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
