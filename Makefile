@@ -10,6 +10,7 @@
 # make restore  a real cluster loses its power, its etcd members, all its masters, and is brought back; nothing is lost (needs root)
 # make upgrade  a real cluster under load is taken to another version of etcd and Kubernetes, and to one that does not work (needs root)
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
+# make compat  scripts of foreign barclamps on three releases of Debian, and a cluster by the native package alone (needs root)
 # make ui     the web pages in a real browser; pictures of all of them in .ui/
 # make generate  the code beside proto/role/v1/role.proto; make vuln VULNDB=URL: what ships against the database of known vulnerabilities
 # make packages  Debian and RPM packages in dist/ (ARCH=amd64,arm64); make test-packages: built twice, checked, and tried on nodes (needs root)
@@ -65,11 +66,16 @@ robustness:
 e2e: build artifacts
 	KUBECLAMP_CACHE=$(CACHE) $(GO) test -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
 
+# NODES of the cluster (1 to 3); FOR opencrowbar or rebar alone
+.PHONY: compat
+compat: build artifacts
+	KUBECLAMP_CACHE=$(CACHE) COMPAT_NODES=$(or $(NODES),3) COMPAT_FOR=$(FOR) $(GO) test -tags compat -count 1 -timeout 60m -v ./test/compat
+
 .PHONY: check
 check:
 	@test -z "$$(gofmt -l cmd jigs packaging pkg proto roles test)" || { gofmt -l cmd jigs packaging pkg proto roles test; echo 'run: gofmt -w cmd jigs packaging pkg proto roles test'; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags e2e,ui,packages ./test/...
+	$(GO) vet -tags e2e,ui,packages,compat ./test/...
 	cd packaging && $(GO) vet .
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 

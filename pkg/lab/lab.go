@@ -34,6 +34,9 @@ const (
 // Suites are the Debian releases that nodes can be made of.
 func Suites() []string { return []string{"bookworm", "trixie"} }
 
+// suites is all that nodes can have: also one that is too old for a cluster by itself.
+func suites() []string { return append(Suites(), "bullseye") }
+
 // Config says where a lab lives and what it is called.
 type Config struct {
 	Dir      string         // images, keys, node disks and state; kept private (0700)

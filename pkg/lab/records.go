@@ -56,12 +56,12 @@ func checkSpec(w NodeSpec) error {
 	if !nodeNameRE.MatchString(w.Name) {
 		return crowbar.Errorf(crowbar.Invalid, "node name %q: 1 to 40 lower-case letters, digits and inner dashes", w.Name)
 	}
-	for _, s := range Suites() {
+	for _, s := range suites() {
 		if s == w.Suite {
 			return nil
 		}
 	}
-	return crowbar.Errorf(crowbar.Invalid, "node %q: suite %q is not one of %v", w.Name, w.Suite, Suites())
+	return crowbar.Errorf(crowbar.Invalid, "node %q: suite %q is not one of %v", w.Name, w.Suite, suites())
 }
 
 func readJSON(path string, v any) error {

@@ -92,7 +92,7 @@ func (l *Lab) ensureImages(ctx context.Context, rec *record) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	images, errs := map[string]string{}, []error(nil)
-	for _, suite := range Suites() {
+	for _, suite := range suites() {
 		if !slices.ContainsFunc(rec.Nodes, func(n nodeRecord) bool { return n.Suite == suite && !dirExists(n.Image) }) {
 			continue
 		}
