@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"gopkg.in/yaml.v3"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
@@ -36,35 +35,4 @@ func (a *app) joinCommand(verb, word string, member bool) *cobra.Command {
 			}
 			return nil
 		}}
-}
-
-// importCommand imports barclamp documents in the order in which they are given.
-func (a *app) importCommand() *cobra.Command {
-	return &cobra.Command{Use: "import FILE...", Short: "Import barclamp documents, in this order; - is standard input", Args: cobra.MinimumNArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		c, err := a.client()
-		if err != nil {
-			return err
-		}
-		var made []object
-		var rows [][]string
-		for _, file := range args {
-			b, err := readFile(cmd, file)
-			var document object
-			if err == nil {
-				err = yaml.Unmarshal(b, &document)
-			}
-			if err != nil {
-				return crowbar.Errorf(crowbar.Invalid, "%s: %w", file, err)
-			}
-			if said, ok := document["barclamp"].(object); ok && said["source_path"] == nil {
-				said["source_path"] = file
-			}
-			var o object
-			if err := c.Import(cmd.Context(), document, &o); err != nil {
-				return err
-			}
-			made, rows = append(made, o), append(rows, []string{str(o["name"]), str(o["version"]), str(o["description"])})
-		}
-		return a.print(cmd.OutOrStdout(), made, "NAME\tVERSION\tDESCRIPTION", rows)
-	}}
 }

@@ -125,6 +125,7 @@ func (s *server) commit() {
 	s.must(s.c.Do(s.t.Context(), crowbar.KindDeployment, deployment, "commit", nil))
 	began := time.Now()
 	var failed error
+	again := map[crowbar.ID]int{} // nodes that were too busy to let anybody in
 	err := role.Await(s.t.Context(), "the deployment to be active", 12*time.Minute, func(ctx context.Context) (bool, error) {
 		var all []crowbar.NodeRole
 		if err := s.c.List(ctx, crowbar.KindNodeRole, &all); err != nil {
@@ -132,6 +133,14 @@ func (s *server) commit() {
 		}
 		var left []string
 		for _, nr := range all {
+			if nr.State == crowbar.Error && strings.HasPrefix(nr.Failure, "reach node") && again[nr.ID] < 3 {
+				again[nr.ID]++
+				left = append(left, nr.Failure)
+				if err := s.c.Do(ctx, crowbar.KindNodeRole, nr.ID.String(), "retry", nil); err != nil {
+					return false, err
+				}
+				continue
+			}
 			if nr.State == crowbar.Error {
 				var log bytes.Buffer
 				_ = s.c.Log(ctx, nr.ID.String(), 0, false, &log)
