@@ -152,13 +152,13 @@ func unpack(file, dir string) error {
 			}
 			continue
 		}
-		if err := one(root, name, os.FileMode(h.Mode)&0o777, t); err != nil {
+		if err := unpackOne(root, name, os.FileMode(h.Mode)&0o777, t); err != nil {
 			return err
 		}
 	}
 }
 
-func one(root *os.Root, name string, mode os.FileMode, from io.Reader) error {
+func unpackOne(root *os.Root, name string, mode os.FileMode, from io.Reader) error {
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
