@@ -106,7 +106,7 @@ var lodgers = map[string][]string{
 	"github.com/yuin/goldmark":                   {"pkg/ui"}, // the documentation as pages
 	"github.com/google/go-cmp":                   nil,        // tests alone
 	"github.com/rogpeppe/go-internal/testscript": nil,
-	"github.com/rogpeppe/go-internal/diff":       {"pkg/role/linux"}, // what changes in a file
+	"github.com/rogpeppe/go-internal/diff":       {"pkg/role/linux", "pkg/ui"}, // what changes in a file, or from one log to the next
 	"pgregory.net/rapid":                         nil,
 	"github.com/chromedp":                        nil, // a browser, for the tests of the pages
 	"go.uber.org/goleak":                         nil,

@@ -40,10 +40,12 @@ func (a *Annealer) run(ctx context.Context, nr *crowbar.NodeRole) {
 	}
 	// gofail: var logOpen struct{}
 	attended, ended := a.begun(ctx, w)
+	log.told("given", w.Attribs, w.SecretNames)
 	o := a.work(attended, w, log)
 	ended()
 	// gofail: var worked struct{}
 	out.learnWall(o.Wall)
+	log.told("gave back", o.Wall, w.SecretNames)
 	o.Failure, o.Status = out.mask(o.Failure), out.mask(o.Status)
 	for i, c := range o.Changes {
 		o.Changes[i] = out.mask(c)

@@ -122,7 +122,7 @@ func ailing(o overview) []cause {
 		} else if c.Well < c.Members && c.Spare() == 0 {
 			lost = append(lost, cause{Ails: true, Kind: crowbar.CauseNode, Deployment: c.Deployment.Name, At: ill, Text: fmt.Sprintf("etcd has just its quorum: %d of %d members are well", c.Well, c.Members), Remedy: "One more that is lost stops the cluster."})
 		}
-		if p := c.Pool; p != nil && p.Clashes != "" {
+		if p := c.Pool; p != nil && p.Clashes != "" && c.Deployment.ID < p.Clash { // the other one need not say it again
 			out = append(out, cause{Ails: true, Kind: crowbar.CauseError, Deployment: c.Deployment.Name, Link: "/dns", Text: fmt.Sprintf("deployment %s has the same pool name %s", p.Clashes, p.Name), Remedy: "Only one of the two is answered for: set kubernetes-pool-name of one, and commit it."})
 		}
 		if p := c.Pool; p != nil && p.Bad() {

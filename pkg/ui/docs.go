@@ -38,21 +38,17 @@ type section struct{ ID, Title string }
 const docsImages = AssetPath + "docs/"
 
 // library is all of them by name, made when the first is asked for.
-type library func() map[string]document
-
-func openLibrary() library {
-	return sync.OnceValue(func() map[string]document {
-		out := map[string]document{}
-		all, _ := fs.Glob(docs.Files, "*.md") // the pattern is right
-		for _, file := range all {
-			b, _ := docs.Files.ReadFile(file) // it is built in
-			d := render(b)
-			d.Name = strings.TrimSuffix(file, ".md")
-			out[d.Name] = d
-		}
-		return out
-	})
-}
+var library = sync.OnceValue(func() map[string]document {
+	out := map[string]document{}
+	all, _ := fs.Glob(docs.Files, "*.md") // the pattern is right
+	for _, file := range all {
+		b, _ := docs.Files.ReadFile(file) // it is built in
+		d := render(b)
+		d.Name = strings.TrimSuffix(file, ".md")
+		out[d.Name] = d
+	}
+	return out
+})
 
 // markdown leaves out raw HTML.
 var markdown = goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID(), parser.WithASTTransformers(util.Prioritized(homing{}, 100))))
@@ -83,7 +79,7 @@ func render(b []byte) document {
 	i := 0
 	d.HTML = template.HTML(tables.ReplaceAllStringFunc(out.String(), func(t string) string { // the daemon's own files, without raw HTML
 		i++
-		return fmt.Sprintf(`<div class="scroll" tabindex="0" role="region" aria-label="Table %d"><table class="rows">`, i) + strings.TrimPrefix(t, "<table>") + "</div>"
+		return fmt.Sprintf(`<div class="scroll" tabindex="0" role="region" aria-label="Table %d"><table class="rows">`, i) + strings.ReplaceAll(strings.TrimPrefix(t, "<table>"), "<th></th>", "<td></td>") + "</div>"
 	}))
 	return d
 }
@@ -149,7 +145,7 @@ type docsPage struct {
 func (u *UI) docsList(r *http.Request, _ *crowbar.Snapshot, _ Visitor) (page, error) {
 	p := docsPage{Query: strings.TrimSpace(r.URL.Query().Get("q"))}
 	want := strings.ToLower(p.Query)
-	for _, d := range u.library() {
+	for _, d := range library() {
 		if strings.Contains(d.words, want) {
 			p.All = append(p.All, d)
 		}
@@ -159,7 +155,7 @@ func (u *UI) docsList(r *http.Request, _ *crowbar.Snapshot, _ Visitor) (page, er
 }
 
 func (u *UI) doc(r *http.Request, _ *crowbar.Snapshot, _ Visitor) (page, error) {
-	d, ok := u.library()[strings.TrimSuffix(r.PathValue("name"), ".md")]
+	d, ok := library()[strings.TrimSuffix(r.PathValue("name"), ".md")]
 	if !ok {
 		return page{}, crowbar.Errorf(crowbar.NotFound, "There is no page %q in the documentation.", short(80, r.PathValue("name")))
 	}

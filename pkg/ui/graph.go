@@ -199,6 +199,9 @@ func (g *graphPage) critical(spots []*spot) {
 	var end *spot
 	for _, sp := range spots {
 		for _, p := range sp.After {
+			if p.Cohort >= sp.Cohort {
+				continue // a circle, or what says it comes later: no chain goes through it
+			}
 			if via[sp] == nil || whole[p] > whole[via[sp]] {
 				via[sp] = p
 			}

@@ -12,7 +12,7 @@ import (
 )
 
 // ask reads something from the REST API on behalf of who looks at a page, with their own credentials: what is secret it
-// masks, and what they may not see it refuses.
+// masks, and what they may not see it refuses. A *[]byte takes the answer as it is, all else the JSON in it.
 func (u *UI) ask(r *http.Request, path string, v any) error {
 	return u.call(r, http.MethodGet, path, nil, v)
 }
@@ -35,6 +35,10 @@ func (u *UI) call(r *http.Request, method, path string, body io.Reader, v any) e
 	in.Header.Set("Accept", "application/vnd.kubeclamp+json")
 	out := &answer{head: http.Header{}}
 	u.API.ServeHTTP(out, in)
+	if raw, is := v.(*[]byte); is && out.code < 400 {
+		*raw = out.b.Bytes()
+		return nil
+	}
 	if out.code < 400 {
 		if err := json.Unmarshal(out.b.Bytes(), v); err != nil {
 			return fmt.Errorf("answer of %s: %w", path, err)

@@ -22,6 +22,8 @@ type nodeRolePage struct {
 	Attempt           uint64 // whose log is shown
 	Shown             *crowbar.Run
 	More              int // children that are not listed
+	Compared          *comparison
+	Given, Back       []pairOf // what the shown attempt was given and gave back, where its log says so
 }
 
 type attempt struct {
@@ -59,6 +61,11 @@ func (u *UI) nodeRole(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, er
 		p.Attempt = n
 	}
 	p.attempts(s)
+	p.Compared = u.compare(r, s, &p)
+	if p.Shown != nil && !p.Shown.Finished.IsZero() {
+		log := u.logOf(r, nr.ID, p.Shown.Attempt)
+		p.Given, p.Back = pairsOf(told(log, "given")), pairsOf(told(log, "gave back"))
+	}
 	if p.Inputs, err = u.origins(s, p.step); err != nil {
 		return page{}, err
 	}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,6 +25,8 @@ type nodeList struct {
 	From, To         int // of Found, from 1
 	Earlier, Further string
 	Sorts            []sorting
+	Choices          []choice              // roles that can be put on nodes
+	Targets          []*crowbar.Deployment // to which nodes can be moved
 }
 
 type nodeFilter struct{ Text, Deployment, State string }
@@ -45,9 +48,11 @@ func (u *UI) nodes(r *http.Request, s *crowbar.Snapshot, _ Visitor) (page, error
 	q := r.URL.Query()
 	l := nodeList{Filter: nodeFilter{strings.TrimSpace(q.Get("q")), q.Get("deployment"), q.Get("state")}}
 	for d := range s.Deployments() {
-		l.Deployments = append(l.Deployments, d.Name)
+		l.Deployments, l.Targets = append(l.Deployments, d.Name), append(l.Targets, d)
 	}
 	slices.Sort(l.Deployments)
+	slices.SortFunc(l.Targets, func(a, b *crowbar.Deployment) int { return cmp.Compare(a.Name, b.Name) })
+	l.Choices = choices(s)
 	var rows []nodeRow
 	for n := range s.Nodes() {
 		if n.System {
@@ -98,6 +103,13 @@ func nodeOf(s *crowbar.Snapshot, n *crowbar.Node) nodeRow {
 		row.State = row.Mark.String()
 	}
 	row.OS, row.Hardware = facts(n)
+	if r := s.RoleNamed("node-prep"); r != nil && (row.OS == "" || row.Hardware == "") { // what nobody has discovered the first role has seen
+		if nr := s.NodeRoleOn(n.ID, r.ID); nr != nil {
+			seen, _ := nr.Wall["node-prep-system"].(map[string]any)
+			os, hardware := facts(&crowbar.Node{Discovery: seen, Arch: n.Arch})
+			row.OS, row.Hardware = cmp.Or(row.OS, os), cmp.Or(row.Hardware, hardware)
+		}
+	}
 	return row
 }
 
@@ -122,6 +134,16 @@ func facts(n *crowbar.Node) (os, hardware string) {
 	if cpus != "" {
 		hardware = cpus + " CPU"
 	}
+	for _, e := range []struct {
+		key, unit string
+		per       float64
+	}{{"memory_mib", "GiB", 1024}, {"disk_gib", "GiB disk", 1}} {
+		var d map[string]any = n.Discovery
+		if v, is := d[e.key].(float64); is && v > 0 {
+			hardware += fmt.Sprintf(", %.0f %s", v/e.per, e.unit)
+		}
+	}
+	hardware = strings.TrimPrefix(hardware, ", ")
 	if n.Arch != "" {
 		hardware = strings.TrimSpace(n.Arch + " " + hardware)
 	}

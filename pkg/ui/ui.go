@@ -57,12 +57,11 @@ type UI struct {
 	Config
 	pages  map[string]*template.Template
 	assets assets
-	library
 }
 
 // New makes the pages.
 func New(c Config) *UI {
-	u := &UI{Config: c, assets: openAssets(), library: openLibrary()}
+	u := &UI{Config: c, assets: openAssets()}
 	u.pages = parse(u.assets)
 	return u
 }

@@ -101,6 +101,9 @@ func planted(t *testing.T, text string) *UI {
 			nr.Parents = []crowbar.Link{{ID: nr.ID - 1}}
 		}
 		objects = append(objects, role, nr, &crowbar.Run{ID: nr.Run, NodeRole: nr.ID, Node: 40, Role: role.ID, Deployment: 30, Attempt: 1, Started: time.Now(), Finished: time.Now()})
+		if i == 0 { // a good run before the one that failed
+			objects = append(objects, &crowbar.Run{ID: 79, NodeRole: nr.ID, Node: 40, Role: role.ID, Deployment: 30, Started: time.Now(), Finished: time.Now(), Outcome: "changed", Attempt: 0})
+		}
 	}
 	for i, name := range []string{"etcd", "k8s-master", "proxy", "proxy-server"} { // roles that pages look for by name
 		role := &crowbar.Role{ID: crowbar.ID(200 + i), Barclamp: 10, Name: name, Cohort: 9}
@@ -132,6 +135,13 @@ func planted(t *testing.T, text string) *UI {
 			v = []any{tok}
 		case strings.HasSuffix(r.URL.Path, "/audit"):
 			v = []any{note}
+		case strings.HasSuffix(r.URL.Path, "/log"):
+			line := func(word string) string {
+				b, _ := json.Marshal(map[string]any{"name": text + r.URL.RawQuery, "deep": map[string]any{text: text}})
+				return "    0.001s " + word + " " + string(b) + "\n"
+			}
+			fmt.Fprint(w, line("given")+"    0.002s "+r.URL.RawQuery+" "+strings.ReplaceAll(text, "\n", " ")+"\n"+line("gave back"))
+			return
 		case strings.Contains(r.URL.Path, "/nodes/"):
 			v = s.Node(40)
 		}
@@ -422,7 +432,7 @@ func TestDocs(t *testing.T) {
 	u := planted(t, "plain")
 	has := func(from, at string) {
 		name, mark, _ := strings.Cut(strings.TrimPrefix(at, "/docs/"), "#")
-		d, ok := u.library()[name]
+		d, ok := library()[name]
 		if !ok || mark != "" && !strings.Contains(string(d.HTML), `id="`+mark+`"`) {
 			t.Errorf("%s leads to %s, which is not there", from, at)
 		}
@@ -430,7 +440,7 @@ func TestDocs(t *testing.T) {
 	for name := range u.pages {
 		has("page "+name, docsOf(name))
 	}
-	for name, d := range u.library() {
+	for name, d := range library() {
 		if d.Title == "" || d.About == "" {
 			t.Errorf("%s has no title, or nothing below it", name)
 		}

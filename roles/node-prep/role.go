@@ -46,7 +46,8 @@ func (prep) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 		if err := mend(ctx, on, v); err != nil {
 			return res, err
 		}
-		res.Wall = crowbar.Data{"node-prep-machine-id": have.machineID, "node-prep-interface": v.iface, "node-prep-network": v.network}
+		res.Wall = crowbar.Data{"node-prep-machine-id": have.machineID, "node-prep-interface": v.iface, "node-prep-network": v.network,
+			"node-prep-system": map[string]any{"os": have.OS.Pretty, "kernel": have.Kernel}}
 	}
 	return res, v.err(on.Node)
 }

@@ -2,7 +2,7 @@
 (() => {
   'use strict';
   const box = () => document.getElementById('picture');
-  let scale = 0; // 0 = nobody has chosen
+  let scale = 0, chosen = false;
 
   const size = svg => { const v = svg.viewBox.baseVal; return {w: v.width, h: v.height}; };
 
@@ -29,6 +29,7 @@
   }
 
   function zoom(how) {
+    chosen = true;
     if (how === 'in') show(scale * 1.25);
     else if (how === 'out') show(scale / 1.25);
     else if (how === 'fit') fit(.2);
@@ -48,7 +49,6 @@
     const was = [...old.querySelectorAll('a[data-key]')];
     [...is.querySelectorAll('a[data-key]')].forEach((a, i) => {
       if (a.innerHTML === was[i].innerHTML) return;
-      was[i].setAttribute('aria-label', a.getAttribute('aria-label'));
       was[i].replaceChildren(...[...a.childNodes].map(n => document.importNode(n, true)));
     });
     const lines = [...old.querySelectorAll('path.edge')];
@@ -58,7 +58,8 @@
   document.addEventListener('DOMContentLoaded', () => {
     const b = box();
     if (!b) return;
-    fit(.6);
+    fit(.75);
+    window.addEventListener('resize', () => { if (!chosen) fit(.75); });
     document.addEventListener('click', e => { const z = e.target.closest('[data-zoom]'); if (z) zoom(z.dataset.zoom); });
     b.addEventListener('keydown', e => {
       const how = {'+': 'in', '=': 'in', '-': 'out', '0': 'fit', '1': 'full'}[e.key];
@@ -68,6 +69,7 @@
       if (!e.ctrlKey && !e.metaKey) return;
       e.preventDefault();
       const r = b.getBoundingClientRect();
+      chosen = true;
       show(scale * Math.exp(-e.deltaY / 300), e.clientX - r.left, e.clientY - r.top);
     }, {passive: false});
     let from, moved;
