@@ -52,7 +52,12 @@ func (w *world) filled() []sight {
 	if broken.ID == 0 {
 		w.t.Fatal("nothing is in error")
 	}
-	return []sight{{"overview", "/", "docker"}, {"nodes", "/nodes", "p1.prod.example"}, {"node", fmt.Sprintf("/nodes/%d", broken.Node), "docker"}, {"deployments", "/deployments", "staging"},
+	w.servers(4, "r")
+	step := func(step string) string {
+		return "/wizard/demo?check=1&name=next&new=r5.rack.example+10.7.9.5%0Ar6.rack.example+10.7.9.6%0Ar7.rack.example+10.7.9.7&step=" + step
+	}
+	return []sight{{"wizard", "/wizard/demo", "r4.rack.example"}, {"wizard-roles", step("services"), "3 members stand the loss of 1"}, {"wizard-settings", step("review") + "&v.pod-cidr=10.7.0.0/16&v.pace=fast", "Want a number"},
+		{"wizard-review", step("review") + "&v.flannel-backend=host-gw", "Go: make this cluster"}, {"unbind", fmt.Sprintf("/node_roles/%d/unbind", broken.ID), "Comes off, in this order"}, {"overview", "/", "docker"}, {"nodes", "/nodes", "p1.prod.example"}, {"node", fmt.Sprintf("/nodes/%d", broken.Node), "docker"}, {"deployments", "/deployments", "staging"},
 		{"matrix", "/deployments/prod", "flannel"}, {"commit", "/deployments/prod/commit", "Commit"}, {"graph", "/deployments/prod/graph", "node-prep"},
 		{"node-graph", fmt.Sprintf("/nodes/%d/graph", broken.Node), "node-prep"}, {"node-role", fmt.Sprintf("/node_roles/%d", broken.ID), "devicemapper"},
 		{"annealer", "/annealer", "docker"}, {"dns-pool", "/dns", "api.prod.example"}, {"proxy", "/proxy", "p1"}, {"networks", "/networks", "Networks"}, {"barclamps", "/barclamps", "etcd"}, {"role", "/roles/etcd", "p1"}, {"docs", "/docs", "The pages"}, {"doc", "/docs/ui", "Signs of state"}, {"api", "/docs/api?q=nodes", "/api/v2/nodes/{id}"}, {"users", "/users", "crowbar"}, {"audit", "/audit", "PUT"}}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -48,22 +49,22 @@ func buildWith(t *testing.T, barclamp string) *world {
 			t.Fatalf("build %s: %v\n%s", pkg, err, said)
 		}
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
+	out, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close()
+	defer out.Close()
 	data := filepath.Join(dir, "data")
 	cmd := exec.Command(filepath.Join(dir, "kubeclampd"), "--data-dir", data, "--listen", "127.0.0.1:0", "--role-plugin", filepath.Join(dir, "uirole"),
 		"--plugin-dir", "", "--dns-listen", "127.0.0.1:0", "--barclamp", barclamp, "--artifact-cache", filepath.Join(dir, "cache"))
-	cmd.Stderr = log
+	cmd.Stderr = out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Signal(os.Interrupt); _ = cmd.Wait() })
 	w := &world{t: t, dir: dir}
 	err = role.Await(t.Context(), "the daemon to be ready", time.Minute, func(context.Context) (bool, error) {
-		said, err := os.ReadFile(log.Name())
+		said, err := os.ReadFile(out.Name())
 		return strings.Contains(string(said), "msg=ready"), errors.Join(err, errors.New(string(said)))
 	})
 	if err != nil {
@@ -100,6 +101,10 @@ func (w *world) browser() context.Context {
 	}
 	chromedp.ListenTarget(tab, func(ev any) {
 		switch ev := ev.(type) {
+		case *log.EventEntryAdded:
+			if ev.Entry.Level == log.LevelError {
+				w.complain = append(w.complain, ev.Entry.Text+" "+ev.Entry.URL)
+			}
 		case *runtime.EventExceptionThrown:
 			w.complain = append(w.complain, ev.ExceptionDetails.Error())
 		case *runtime.EventConsoleAPICalled:
@@ -132,6 +137,9 @@ func (w *world) signIn(tab context.Context) {
 }
 
 func (w *world) at(path string) chromedp.Action { return chromedp.Navigate(w.url + path) }
+
+// awaits has an expression's promise waited for.
+func awaits(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
 // until waits for an expression of the page's to be true, whatever page that is by then.
 func until(expression string) chromedp.Action {

@@ -47,6 +47,13 @@ func (d demo) Apply(ctx context.Context, on role.Target) (role.Result, error) {
 		return role.Result{}, ctx.Err()
 	case <-time.After(time.Duration(number("pace", 0)) * time.Millisecond):
 	}
+	if s, ok := on.Attribs["docker-storage"].(string); ok && strings.HasPrefix(s, "say:") { // whatever that is
+		text := strings.TrimPrefix(s, "say:")
+		if _, err := on.Conn.Exec(ctx, jig.Cmd{Argv: []string{"echo", text}}); err != nil {
+			return role.Result{}, err
+		}
+		return role.Result{}, errors.New(text)
+	}
 	if s := on.Attribs["docker-storage"]; s == "devicemapper" {
 		return role.Result{}, fmt.Errorf("docker.service does not start: storage driver %q is not in this kernel: set docker-storage to overlay2", s)
 	}
