@@ -85,7 +85,7 @@ type record struct {
 	Data       map[string]string `json:"data"`
 }
 
-// rewrite has everything written anew by the only key that stays, before the others are dropped; whoever comes first does it
+// rewrite has everything written anew by the only key that stays, before the others are dropped; whose turn comes first does it
 // for all masters. All of them write by that key already: the phase before is over.
 func rewrite(ctx context.Context, on role.Target, s settings, changes []role.Change) error {
 	keys := encryptionKeys(s.EncryptionKey)
@@ -107,7 +107,7 @@ func rewrite(ctx context.Context, on role.Target, s settings, changes []role.Cha
 	}
 	n := 0
 	for _, what := range encrypted {
-		some, err := rewriteAll(ctx, api, what)
+		some, err := rewriteAll(ctx, api, what, func() error { return takeTurn(ctx, on, api) })
 		if err != nil {
 			return fmt.Errorf("write all %s anew by encryption key %s: %w", what, keys[0].Name, err)
 		}
@@ -146,8 +146,13 @@ func anyMaster(on role.Target, s settings) (*kube.Client, error) {
 
 // rewriteAll writes every object of a kind as it is. An object that an older key closed is written although nothing in it
 // changes; one that somebody else has just written or deleted needs nothing any more.
-func rewriteAll(ctx context.Context, api *kube.Client, what string) (n int, err error) {
+func rewriteAll(ctx context.Context, api *kube.Client, what string, turn func() error) (n int, err error) {
 	for next := ""; ; {
+		if n%100 == 0 { // the turn lasts for minutes, and this may take longer
+			if err := turn(); err != nil {
+				return n, err
+			}
+		}
 		var page struct {
 			Metadata struct {
 				Continue string `json:"continue"`

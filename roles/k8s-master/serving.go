@@ -22,14 +22,14 @@ func change(ctx context.Context, on role.Target, s settings, todo linux.Todo, ve
 		return nil, err
 	}
 	defer api.Close()
-	if err := rewrite(ctx, on, s, todo.Changes); err != nil {
-		return nil, err
-	}
 	if serves && restarts(todo.Changes) {
 		if err := takeTurn(ctx, on, api); err != nil {
 			return nil, err
 		}
 		defer giveTurn(context.WithoutCancel(ctx), on, api)
+	}
+	if err := rewrite(ctx, on, s, todo.Changes); err != nil {
+		return nil, err
 	}
 	err = linux.Make(ctx, on, todo)
 	if err == nil {
