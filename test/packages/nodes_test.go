@@ -16,7 +16,7 @@ var steps = []struct{ what, script string }{
 systemctl is-active kubeclampd; systemctl is-enabled kubeclampd
 test "$(ps -o user:20= -p "$(systemctl show -p MainPID --value kubeclampd)")" = kubeclamp
 test "$(stat -c %U:%a /var/lib/kubeclamp)" = kubeclamp:700
-man -w kubeclamp 2>/dev/null || test -e /usr/share/man/man1/kubeclamp.1.gz
+dpkg -L kubeclamp | grep -q /usr/share/man/man1/kubeclamp.1.gz
 bash -c '. /usr/share/bash-completion/completions/kubeclamp'`},
 	{"it is hardened, as this node's own systemd sees it", `systemd-analyze security --threshold=` + highest + ` kubeclampd.service >/dev/null`},
 	{"root uses it", `kubeclamp deployments create '{"name": "kept"}'
@@ -26,6 +26,7 @@ kubeclamp deployments show kept | grep -q kept`},
 	{"a wrong file is told by its line", `cp /etc/kubeclamp/kubeclampd.yaml /root/right
 echo 'no-such: 1' >> /etc/kubeclamp/kubeclampd.yaml
 ! systemctl restart kubeclampd
+journalctl --sync
 journalctl -u kubeclampd --no-pager | grep -q 'kubeclampd.yaml:[0-9]*: there is no "no-such"'
 systemctl stop kubeclampd; cp /root/right /etc/kubeclamp/kubeclampd.yaml; systemctl reset-failed kubeclampd; systemctl start kubeclampd`},
 	{"upgrade", `before=$(systemctl show -p MainPID --value kubeclampd)
