@@ -27,7 +27,7 @@ func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 		here := s.NodeRoleOn(nr.Node, r.ID)
 		if r.Flags.Implicit && !r.Flags.Cluster && (r != own || own.Peers == nil) {
 			if here != nil {
-				out = append(out, peer(s, r, here, firstIn(s, here.Deployment, r.ID)))
+				out = append(out, peer(s, nr, r, here, firstIn(s, here.Deployment, r.ID)))
 			}
 			continue
 		}
@@ -36,11 +36,11 @@ func Peers(s *crowbar.Snapshot, nr *crowbar.NodeRole) []crowbar.Peer {
 			list := s.NodeRolesOf(dep.ID, r.ID)
 			out = slices.Grow(out, len(list))
 			for _, p := range list {
-				out = append(out, peer(s, r, p, first))
+				out = append(out, peer(s, nr, r, p, first))
 			}
 		}
 		for _, p := range away[r.ID] {
-			out = append(out, peer(s, r, p, firstIn(s, p.Deployment, r.ID)))
+			out = append(out, peer(s, nr, r, p, firstIn(s, p.Deployment, r.ID)))
 		}
 	}
 	return out
@@ -88,8 +88,12 @@ func firstIn(s *crowbar.Snapshot, dep, role crowbar.ID) crowbar.ID {
 	return 0
 }
 
-func peer(s *crowbar.Snapshot, r *crowbar.Role, nr *crowbar.NodeRole, first crowbar.ID) crowbar.Peer {
+// peer is what one node-role sees of another. Of one that leaves it sees no wall: nobody shall build on that any more.
+func peer(s *crowbar.Snapshot, to *crowbar.NodeRole, r *crowbar.Role, nr *crowbar.NodeRole, first crowbar.ID) crowbar.Peer {
 	p := crowbar.Peer{NodeRole: nr.ID, Role: r.Name, State: nr.State, Settled: nr.Settled(), First: nr.ID == first, Wall: nr.Wall}
+	if nr.Removing && nr.ID != to.ID {
+		p.Wall = nil
+	}
 	if n := s.Node(nr.Node); n != nil {
 		p.Node, p.Address, p.Alive = n.Short(), n.Address, n.Alive
 	}

@@ -385,6 +385,28 @@ func TestForget(t *testing.T) {
 	w.want(strings.Join(w.settle(), " "), "master@a flannel@d minion@d")
 }
 
+// What leaves gives nothing any more: those that run before it goes must not build on its wall.
+func TestAPeerThatLeavesHasNoWall(t *testing.T) {
+	w := three(t)
+	w.run("prep@a proxy@a pki")
+	w.begin("etcd@a")
+	w.finish("etcd@a", crowbar.Outcome{Wall: crowbar.Data{"member": "1"}})
+	w.settle()
+	w.apply(Unbind(w.s, w.at("etcd@a").ID))
+	for _, to := range []string{"flannel@d", "master@b"} {
+		for _, p := range Peers(w.s, w.at(to)) {
+			if p.Role == "etcd" && p.Node == "a" && (len(p.Wall) > 0 || p.Settled) {
+				t.Errorf("%s sees %+v", to, p)
+			}
+		}
+	}
+	for _, p := range Peers(w.s, w.at("etcd@a")) {
+		if p.Node == "a" && p.Role == "etcd" && p.Wall["member"] != "1" {
+			t.Errorf("it sees of itself %+v", p)
+		}
+	}
+}
+
 func TestPeers(t *testing.T) {
 	w := three(t)
 	w.run("prep@a proxy@a pki")

@@ -37,7 +37,7 @@ type config struct {
 func main() {
 	var c config
 	flag.StringVar(&c.dir, "dir", ".lab-rinse", "folder of the cluster; it is removed")
-	flag.StringVar(&c.network, "network", "10.203.0.0/16", "network of the nodes")
+	flag.StringVar(&c.network, "network", "10.209.0.0/16", "network of the nodes")
 	flag.StringVar(&c.cache, "cache", "", "folder of artifacts and lab images")
 	flag.StringVar(&c.only, "only", "", "parts alone, by their names with commas: "+strings.Join(names(), ","))
 	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
