@@ -137,7 +137,7 @@ func planted(t *testing.T, text string) *UI {
 			v = []any{note}
 		case strings.HasSuffix(r.URL.Path, "/log"):
 			line := func(word string) string {
-				b, _ := json.Marshal(map[string]any{"name": text + r.URL.RawQuery, "deep": map[string]any{text: text}})
+				b, _ := json.Marshal(map[string]any{"name": text + r.URL.RawQuery})
 				return "    0.001s " + word + " " + string(b) + "\n"
 			}
 			fmt.Fprint(w, line("given")+"    0.002s "+r.URL.RawQuery+" "+strings.ReplaceAll(text, "\n", " ")+"\n"+line("gave back"))
