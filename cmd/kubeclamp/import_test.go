@@ -15,7 +15,7 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// TestImport takes over an old server by the command line: first shown, then done, then done again.
+// kubeclamp import --from: TestImport takes over an old server by the command line: first shown, then done, then done again.
 func TestImport(t *testing.T) {
 	for _, mode := range []api.Compat{api.CompatCrowbar, api.CompatRebar} {
 		t.Run(string(mode), func(t *testing.T) {
