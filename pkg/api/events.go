@@ -165,6 +165,8 @@ func (l *listener) tell(events []written, upto crowbar.EventID) error {
 
 func (l *listener) send(text string) error {
 	_ = l.rc.SetWriteDeadline(time.Now().Add(slowest)) // not every connection has one
+	// One that is left behind ends a stream of HTTP/2 at its time, though nothing is being written.
+	defer func() { _ = l.rc.SetWriteDeadline(time.Time{}) }()
 	if _, err := l.w.Write([]byte(text)); err != nil {
 		return err
 	}
