@@ -12,11 +12,11 @@ import (
 )
 
 func (a *app) nodesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "nodes", Short: "Servers: list, show, create, update, bind, redeploy, destroy, forget", Aliases: []string{"node"}}
+	cmd := &cobra.Command{Use: "nodes", Short: "Servers: list, show, create, update, bind, redeploy, destroy, forget, replace", Aliases: []string{"node"}}
 	cmd.AddCommand(a.listCommand(crowbar.KindNode, nodeHead, nodeRow), a.showCommand(crowbar.KindNode))
 	cmd.AddCommand(a.nodeCreateCommand(), a.nodeUpdateCommand(), a.nodeBindCommand())
 	cmd.AddCommand(a.destroyCommand(crowbar.KindNode, "destroy", "Take every role off a node, then remove it", false),
-		a.destroyCommand(crowbar.KindNode, "forget", "Remove a dead node without reaching it", true))
+		a.nodeForgetCommand(), a.nodeReplaceCommand())
 	cmd.AddCommand(&cobra.Command{Use: "redeploy NAME", Short: "Apply everything on a server as if it had never been, also what destroys: it was installed anew", Args: cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeNames(crowbar.KindNode), RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()

@@ -3,6 +3,7 @@ package annealer
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -43,6 +44,28 @@ func (a *Annealer) Act(ctx context.Context, w *crowbar.Work, do role.Action) (ou
 	}
 	log.end(o)
 	return out, err
+}
+
+// inStead has a peer take out what is on a node that is forgotten; where there is none, nothing is left to be taken out of.
+func (a *Annealer) inStead(ctx context.Context, w *crowbar.Work, log *runLog) error {
+	if w.Via == nil {
+		log.line("nobody is left who has to take it out")
+		return nil
+	}
+	r, err := a.Roles(w.Role.Name)
+	if err != nil {
+		return err
+	}
+	actor, ok := r.(role.Actor)
+	if !ok || !slices.Contains(r.Describe().Actions, role.Forget) {
+		return crowbar.Errorf(crowbar.Invalid, "barclamp.yaml says that role %s forgets, and it has no action %s", w.Role.Name, role.Forget)
+	}
+	log.line("%s takes out what %s was", w.Via.Node.Short(), w.Node.Short())
+	gone := crowbar.Data{"node": w.Node.Short(), "address": w.Node.Address}
+	if _, err := a.act(ctx, actor, w.Via, log, role.Action{Name: role.Forget, Args: gone, Out: io.Discard}); err != nil {
+		return fmt.Errorf("take out %s, by %s: %w", w.Node.Short(), w.Via.Node.Short(), err)
+	}
+	return nil
 }
 
 // act calls the role, with a connection of its own; a panic is a failure like any other.

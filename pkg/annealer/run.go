@@ -120,6 +120,12 @@ func (a *Annealer) work(ctx context.Context, w *crowbar.Work, log *runLog) (o cr
 		log.line("the role is destructive and has run here before: nothing is done")
 		return crowbar.Outcome{Status: "destructive: not run again", Wall: w.NodeRole.Wall}
 	}
+	if w.Remove && w.Node.Forgotten {
+		if err := a.inStead(run, w, log); err != nil {
+			return a.judge(ctx, w, nil, err)
+		}
+		return wellDone(w, role.Result{})
+	}
 	name, j, err := a.jig(w)
 	if err != nil {
 		return crowbar.Outcome{Failure: err.Error()}

@@ -42,6 +42,7 @@ func (p *parser) role(n *yaml.Node) {
 		"timeout":   func(v *yaml.Node) { p.timeout(v, &r) },
 		"retry":     func(v *yaml.Node) { p.retry(v, &r) },
 		"template":  func(v *yaml.Node) { p.object(v, &r.Template) },
+		"forgets":   p.truth(&r.Forgets),
 	})
 	p.notItself(n, r)
 	if !had["jig"] {

@@ -86,6 +86,7 @@ type Role struct {
 	Owns        Owns        `json:"owns"`
 	Timeout     Duration    `json:"timeout"` // of one run; 0 means the engine's default
 	Retry       Retry       `json:"retry,omitzero"`
+	Forgets     bool        `json:"forgets,omitempty"` // it has the action forget: a peer takes out one whose node is gone
 	Template    Data        `json:"template,omitempty"`
 	Notes       Data        `json:"notes,omitempty"`
 	Network     ID          `json:"network_id,omitempty"` // made by the engine for this network, not by a barclamp
@@ -162,6 +163,7 @@ type Node struct {
 	Target      ID       `json:"target_role_id,omitempty"` // only this role, and what it needs here, runs; 0 = all
 	Warnings    []string `json:"warnings,omitempty"`       // roles that should have come to it by themselves, and why they did not
 	Removing    bool     `json:"removing,omitempty"`       // being deleted: goes when its last node-role is gone
+	Forgotten   bool     `json:"forgotten,omitempty"`      // being deleted as dead: nothing is run on it, others take out what it was to them
 	Stamps
 }
 

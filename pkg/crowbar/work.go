@@ -64,6 +64,8 @@ type Work struct {
 	Remove bool // take the role off the node instead of applying it
 	Last   bool // with Remove: no other node-role of its role is settled
 	Force  bool // do everything, also where nothing has changed since the last run
+	// Via is, with Remove of what is on a node that is forgotten, a peer that takes it out in its stead; nil = nobody needs to.
+	Via *Work
 }
 
 // Outcome is how a run ended.

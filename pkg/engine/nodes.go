@@ -68,6 +68,7 @@ func updateNode(d *draft, id crowbar.ID, edit func(*crowbar.Node) error) error {
 	}
 	alive, target := n.Alive, n.Target
 	n.ID, n.System, n.Admin, n.Stamps, n.Alive, n.Removing, n.Target = was.ID, was.System, was.Admin, was.Stamps, was.Alive, was.Removing, was.Target
+	n.Forgotten = was.Forgotten
 	if !n.System {
 		if err := checkNode(d, n); err != nil {
 			return err
@@ -186,11 +187,13 @@ func forget(d *draft, n *crowbar.Node) error {
 		return err
 	}
 	for r := range d.s.Runs() {
-		if r.Node == n.ID {
+		if r.Node == n.ID && d.s.NodeRole(r.NodeRole) == nil {
 			d.drop(r)
 		}
 	}
-	dropNode(d, n)
+	if d.s.Node(n.ID) == nil { // else it goes with its last node-role
+		dropNode(d, n)
+	}
 	return nil
 }
 

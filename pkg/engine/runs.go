@@ -95,6 +95,12 @@ func (e *Engine) work(d *draft, id crowbar.ID) (*crowbar.Work, error) {
 		w.Tree, w.Maps = attrib.Tree(d.s, nr, w.Attribs)
 	}
 	w.Run, w.Last = nr.Run, nr.Removing && graph.Last(d.s, nr)
+	if by := graph.Survivor(d.s, nr); by != nil && nr.Removing && node.Forgotten {
+		if w.Via, err = e.work(d, by.ID); err != nil {
+			return nil, fmt.Errorf("have %s take it out: %w", place(d.s, by), err)
+		}
+		w.Secrets = append(w.Secrets, w.Via.Secrets...)
+	}
 	return w, nil
 }
 

@@ -407,6 +407,32 @@ func TestAPeerThatLeavesHasNoWall(t *testing.T) {
 	}
 }
 
+// A dead node's member is taken out by a peer: that is a run of its own, after those that used it have let go.
+func TestForgetHasAPeerTakeItOut(t *testing.T) {
+	w := three(t)
+	w.settle()
+	r := *w.s.RoleNamed("etcd")
+	r.Forgets = true
+	w.apply([]crowbar.Change{{Put: &r}}, nil)
+	w.apply(Alive(w.s, w.node("b"), false))
+	w.apply(Forget(w.s, w.node("b")))
+	if n := w.s.NodeNamed("b"); n == nil || !n.Forgotten || !n.Removing || w.has("master@b") || w.has("prep@b") {
+		t.Fatal(w.states())
+	}
+	if by := Survivor(w.s, w.at("etcd@b")); by == nil || by.ID != w.at("etcd@a").ID {
+		t.Errorf("it is taken out by %v", by)
+	}
+	w.want(strings.Join(w.settle(), " "), "master@a flannel@d etcd@b minion@d")
+	if w.has("etcd@b") {
+		t.Error(w.states())
+	}
+	// Of the last one nothing is left to be taken out of.
+	w.apply(Alive(w.s, w.node("c"), false))
+	if by := Survivor(w.s, w.at("etcd@a")); by != nil {
+		t.Errorf("a dead one takes it out: %v", by)
+	}
+}
+
 func TestPeers(t *testing.T) {
 	w := three(t)
 	w.run("prep@a proxy@a pki")
@@ -464,5 +490,19 @@ func TestCriticalPath(t *testing.T) {
 	w.want(strings.Join(names, " "), "prep@a proxy@a etcd@a etcd@b master@b")
 	if length != 19*time.Second {
 		t.Errorf("length is %s", length)
+	}
+}
+
+// What names its peers is not run again for a member of a cluster that it does not see, on another node.
+func TestWhatDoesNotSeeAMemberIsSparedTheRun(t *testing.T) {
+	w := three(t)
+	w.settle()
+	blind := *w.s.RoleNamed("minion")
+	blind.Peers = []string{"flannel"}
+	w.apply([]crowbar.Change{{Put: &blind}}, nil)
+	w.apply(Unbind(w.s, w.at("master@a").ID))
+	w.want(strings.Join(w.settle(), " "), "master@a")
+	if w.at("minion@d").State != crowbar.Active {
+		t.Error(w.states())
 	}
 }

@@ -98,6 +98,7 @@ func (d *draft) fail(id crowbar.ID, status, failure string) {
 // is something new for them to see. One that runs now saw the old.
 func (d *draft) wake(id crowbar.ID, again bool) {
 	for _, c := range d.s.Children(id) {
+		again := again && d.sees(c, d.s.NodeRole(id))
 		switch {
 		case c.Removing:
 		case again && c.State == crowbar.Transition:
@@ -106,6 +107,20 @@ func (d *draft) wake(id crowbar.ID, again bool) {
 			d.rest(c.ID)
 		}
 	}
+}
+
+// sees says that a run of a node-role can tell what a parent is: it is on its node or is no cluster's, it is among its peers, or an
+// attrib of its role is wanted. One that does not is spared the run.
+func (d *draft) sees(nr, parent *crowbar.NodeRole) bool {
+	r := d.s.Role(nr.Role)
+	if r == nil || r.Peers == nil || parent == nil || parent.Node == nr.Node || slices.Contains(r.Peers, roleName(d.s, parent.Role)) {
+		return true
+	}
+	p := d.s.Role(parent.Role)
+	return p == nil || !p.Flags.Cluster || slices.ContainsFunc(r.Wants, func(name string) bool {
+		a := d.s.AttribNamed(name)
+		return a != nil && a.Role == parent.Role
+	})
 }
 
 // deactivate makes a node-role wait for another run, whatever it was, unless it is proposed; one that runs waits when it has

@@ -31,7 +31,7 @@ func (d *draft) unbind(nr, asked *crowbar.NodeRole) error {
 		case d.s.NodeRole(c.ID) == nil || c.Removing || !hard(c, nr.ID):
 		case d.standIn(c, nr):
 			d.orphan(c.ID, nr.ID)
-			d.seeLoss(c.ID, nr.RunCount > 0 || nr.Attempt > 0) // it lets go before what it lets go of is stopped: see unaware
+			d.seeLoss(c.ID, (nr.RunCount > 0 || nr.Attempt > 0) && d.sees(c, nr)) // it lets go before what it lets go of is stopped: see unaware
 		case c.Node == nr.Node || c.State == crowbar.Proposed && c.RunCount == 0 && c.Attempt == 0:
 			if err := d.unbind(c, asked); err != nil {
 				return err
@@ -116,8 +116,9 @@ func (d *draft) seeLoss(id crowbar.ID, ran bool) {
 	}
 }
 
-// Forget drops everything that is bound to a node, and the node, without running anything on it: for a node that will
-// never come back. It is refused while something on another node needs what is on it alone.
+// Forget takes out a node that will never come back, without running anything on it. What a peer has to take out in its stead
+// (role.Forgets) becomes Removing, and the node is Forgotten until that is done; the rest is dropped. It is refused while
+// something on another node needs what is on it alone.
 func Forget(s *crowbar.Snapshot, node crowbar.ID) ([]crowbar.Change, error) {
 	n := s.Node(node)
 	if n == nil {
@@ -133,11 +134,40 @@ func Forget(s *crowbar.Snapshot, node crowbar.ID) ([]crowbar.Change, error) {
 			}
 		}
 	}
+	left := false
 	for _, nr := range bound {
-		if now := d.s.NodeRole(nr.ID); now != nil {
+		now := d.s.NodeRole(nr.ID)
+		switch {
+		case now == nil:
+		case Survivor(d.s, now) != nil:
+			left = true
+		default:
 			d.vanish(now)
 		}
 	}
-	d.drop(n)
+	if !left {
+		d.drop(n)
+		return d.changes(), nil
+	}
+	c := *n
+	c.Removing, c.Forgotten = true, true
+	d.put(&c)
 	return d.changes(), nil
+}
+
+// Survivor is the peer that takes a node-role out whose node is forgotten: the oldest of its role that is settled on a node
+// that is alive. nil where its role needs none, or there is none.
+func Survivor(s *crowbar.Snapshot, nr *crowbar.NodeRole) *crowbar.NodeRole {
+	r := s.Role(nr.Role)
+	if r == nil || !r.Forgets || nr.RunCount == 0 && nr.Attempt == 0 {
+		return nil
+	}
+	var best *crowbar.NodeRole
+	for p := range s.EachOf(nr.Deployment, nr.Role) {
+		n := s.Node(p.Node)
+		if p.Node != nr.Node && p.Settled() && n != nil && n.Alive && (best == nil || p.State == crowbar.Active && best.State != crowbar.Active) {
+			best = p
+		}
+	}
+	return best
 }

@@ -57,6 +57,8 @@ func (v *view) unfit(nr *crowbar.NodeRole, u use) (*crowbar.Role, hindrance) {
 		what = unplanned
 	case !nr.Available:
 		what = untargeted
+	case n.Forgotten && nr.Removing: // its node is not reached
+		return r, v.crowded(nr, u)
 	case !v.jig(r.Jig):
 		what = jigless
 	case n.Address == "" && !n.System && (cmp.Or(n.Jig, r.Jig) == "ssh"):

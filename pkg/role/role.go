@@ -45,6 +45,20 @@ type Actor interface {
 	Act(ctx context.Context, on Target, do Action) (crowbar.Data, error)
 }
 
+// Forget is the action of a role whose barclamp.yaml says forgets: a peer takes out what a node was that is gone for good. Its
+// Args are "node", a short host name, and "address". It is done again after a crash, and what is not there any more is as good.
+const Forget = "forget"
+
+// Gone is the node that an action Forget is about.
+func (a Action) Gone() (node, address string, err error) {
+	node, _ = a.Args["node"].(string)
+	address, _ = a.Args["address"].(string)
+	if node == "" {
+		return "", "", crowbar.Errorf(crowbar.Invalid, "action %s: say which node is gone", a.Name)
+	}
+	return node, address, nil
+}
+
 // Action is one action that somebody asks for.
 type Action struct {
 	Name string

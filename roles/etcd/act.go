@@ -34,6 +34,8 @@ func (etcd) Act(ctx context.Context, on role.Target, do role.Action) (crowbar.Da
 		return halt(ctx, on, c)
 	case actRevive:
 		return revive(ctx, on, c)
+	case role.Forget:
+		return nil, forget(ctx, on, c, do)
 	}
 	return snapshot(ctx, on, c, do.Out)
 }

@@ -16,7 +16,7 @@ func New() role.Role { return minion{} }
 
 // Describe is what the role says of itself.
 func (minion) Describe() role.Info {
-	return role.Info{Name: "k8s-minion", Version: "1.0", Wants: wants}
+	return role.Info{Name: "k8s-minion", Version: "1.0", Wants: wants, Actions: []string{role.Forget}}
 }
 
 // Apply makes the node a minion and waits until the cluster sees it ready.
