@@ -96,6 +96,7 @@ var scrubs = []struct {
 	{regexp.MustCompile(`("seal": )"[^"]*"`), `${1}"..."`},
 	{regexp.MustCompile(`\b(?:[0-9a-f]{64}|[0-9a-f]{16})\b`), "HASH"},
 	{regexp.MustCompile(`127\.0\.0\.1:[0-9]{4,5}`), "ADDRESS"},
+	{regexp.MustCompile(`barclamp\.yaml:[0-9]+`), "barclamp.yaml:LINE"},
 	{regexp.MustCompile(`kc_[A-Za-z0-9_-]{43}`), "TOKEN"},
 	{regexp.MustCompile(`"given": "[^"]*"`), `"given": "..."`},
 	{regexp.MustCompile(` {2,}([^ \n])`), "  $1"}, // widths follow what was scrubbed
