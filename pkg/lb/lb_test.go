@@ -286,6 +286,47 @@ func TestSpreadsAndCuts(t *testing.T) {
 	}
 }
 
+// Servers that all hang at once wait for one and the same: none of them is cut while nothing shows that another is better.
+func TestWhenAllHangNoneIsCut(t *testing.T) {
+	ca, servers := fleet(t, 3)
+	b := balancer(t, Config{Port: servers[0].port, CA: ca, Seeds: seeds(servers)})
+	eventually(t, "all are well", func() bool { return b.well() == "2 3 4" })
+	var all []*client
+	for range 6 {
+		c := dial(t, b, ca)
+		if _, err := c.ask(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	for _, a := range servers {
+		a.hang.Store(true)
+	}
+	one := servers[0].address
+	eventually(t, "probes have failed often enough", func() bool {
+		b.prober.mu.Lock()
+		defer b.prober.mu.Unlock()
+		return b.prober.targets[one].bad > 5
+	})
+	if b.well() != "2 3 4" {
+		t.Errorf("well are %s", b.well())
+	}
+	for _, a := range servers[1:] { // an etcd has its leader; one server hangs for a reason of its own
+		a.hang.Store(false)
+	}
+	eventually(t, "the one that still hangs is found out", func() bool { return b.well() == "3 4" })
+	cut := 0
+	for _, c := range all {
+		c.c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if _, err := c.c.Read(make([]byte, 1)); !os.IsTimeout(err) {
+			cut++
+		}
+	}
+	if cut != 2 {
+		t.Errorf("%d of 6 connections were cut, want the 2 to the one that hangs", cut)
+	}
+}
+
 // A server that is told to stop answers what it has: nothing is cut under a request. When it has stopped, what is quiet ends.
 func TestALeavingServerIsNotCut(t *testing.T) {
 	ca, servers := fleet(t, 2)

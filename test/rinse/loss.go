@@ -103,7 +103,7 @@ func (t *trial) forget(ctx context.Context) error {
 	}
 	t.count(had)
 	t.say("%s is forgotten after %s", node, time.Since(began).Round(time.Second))
-	if err := errors.Join(t.leftOver(ctx)...); err != nil {
+	if err := t.clean(ctx); err != nil {
 		return fmt.Errorf("after %s was forgotten: %w", node, err)
 	}
 	if _, err := t.Lab(ctx, "power", "on", node); err != nil {

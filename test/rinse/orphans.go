@@ -4,11 +4,30 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
+
+// clean waits until nothing is left over: what watches the cluster is a few seconds behind it.
+func (t *trial) clean(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		err := errors.Join(t.leftOver(ctx)...)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
+}
 
 // leftOver compares what the cluster itself says with what is bound, and names what is of nobody, or is missing.
 func (t *trial) leftOver(ctx context.Context) []error {
