@@ -34,7 +34,7 @@ type Config struct {
 	Settle  time.Duration // within which connections are moved to a server that has come; 0 = 5 s
 }
 
-// patience is longer than etcd takes to elect a leader: to cut what waits for it only costs requests.
+// patience is longer than etcd takes to elect a leader: to cut what waits for that only costs requests.
 const patience = 5 * time.Second
 
 // Balancer is one listening port.

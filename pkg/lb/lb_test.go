@@ -56,17 +56,18 @@ func authority(t *testing.T, name string) (*x509.CertPool, tls.Certificate) {
 
 // api is a fake API server on its own loopback address.
 type api struct {
-	t       *testing.T
-	address string
-	port    int
-	cert    tls.Certificate
-	hang    atomic.Bool // accepts, and never says a word
-	unready atomic.Bool
-	leaving atomic.Bool // as an API server that was told to stop
-	mu      sync.Mutex
-	l       net.Listener
-	conns   map[net.Conn]bool
-	wg      sync.WaitGroup
+	t        *testing.T
+	address  string
+	port     int
+	cert     tls.Certificate
+	hang     atomic.Bool // accepts, and never says a word
+	unready  atomic.Bool
+	leaving  atomic.Bool // as an API server that was told to stop
+	etcdless atomic.Bool // as one whose etcd does not answer
+	mu       sync.Mutex
+	l        net.Listener
+	conns    map[net.Conn]bool
+	wg       sync.WaitGroup
 }
 
 // fleet starts n servers on 127.0.0.2, .3... with one port.
@@ -147,6 +148,9 @@ func (a *api) talk(c net.Conn) {
 		}
 		if req.URL.Path == "/readyz" && a.leaving.Load() {
 			status, body = "500 Internal Server Error", "[+]ping ok\n[+]etcd ok\n[-]shutdown failed: reason withheld\n"
+		}
+		if req.URL.Path == "/readyz" && a.etcdless.Load() {
+			status, body = "500 Internal Server Error", "[+]ping ok\n[-]etcd-readiness failed: reason withheld\n"
 		}
 		fmt.Fprintf(s, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
 	}
@@ -286,8 +290,8 @@ func TestSpreadsAndCuts(t *testing.T) {
 	}
 }
 
-// Servers that all hang at once wait for one and the same: none of them is cut while nothing shows that another is better.
-func TestWhenAllHangNoneIsCut(t *testing.T) {
+// Servers whose etcd elects a leader are all not ready: none of them is cut while nothing shows that another is better.
+func TestWhileEtcdElectsNoneIsCut(t *testing.T) {
 	ca, servers := fleet(t, 3)
 	b := balancer(t, Config{Port: servers[0].port, CA: ca, Seeds: seeds(servers)})
 	eventually(t, "all are well", func() bool { return b.well() == "2 3 4" })
@@ -300,7 +304,7 @@ func TestWhenAllHangNoneIsCut(t *testing.T) {
 		all = append(all, c)
 	}
 	for _, a := range servers {
-		a.hang.Store(true)
+		a.etcdless.Store(true)
 	}
 	one := servers[0].address
 	eventually(t, "probes have failed often enough", func() bool {
@@ -311,10 +315,10 @@ func TestWhenAllHangNoneIsCut(t *testing.T) {
 	if b.well() != "2 3 4" {
 		t.Errorf("well are %s", b.well())
 	}
-	for _, a := range servers[1:] { // an etcd has its leader; one server hangs for a reason of its own
-		a.hang.Store(false)
+	for _, a := range servers[1:] { // a leader is there; the member of one server still does not answer
+		a.etcdless.Store(false)
 	}
-	eventually(t, "the one that still hangs is found out", func() bool { return b.well() == "3 4" })
+	eventually(t, "the one whose etcd still does not answer is found out", func() bool { return b.well() == "3 4" })
 	cut := 0
 	for _, c := range all {
 		c.c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
@@ -323,7 +327,7 @@ func TestWhenAllHangNoneIsCut(t *testing.T) {
 		}
 	}
 	if cut != 2 {
-		t.Errorf("%d of 6 connections were cut, want the 2 to the one that hangs", cut)
+		t.Errorf("%d of 6 connections were cut, want the 2 to that one", cut)
 	}
 }
 

@@ -25,8 +25,8 @@ type Probing struct {
 	Timeout time.Duration  // of one probe; 0 = 1 s
 	Strikes int            // failures in a row that make one unwell; 0 = 2
 	Returns int            // successes in a row that make it well again; 0 = 3
-	// Patience is how long a server is borne with that hangs, or whose etcd does, while no other one has answered since either:
-	// they all wait for the same etcd then, which elects a leader, and none of them is a better one. 0 = not at all.
+	// Patience is how long a server is borne with that says its etcd does not answer, while no other one has been better since:
+	// they all wait for the same etcd then, which elects a leader. 0 = not at all.
 	Patience time.Duration
 	// Changed is told of each change of mind, one at a time; err is the last failure, which Leaving understands. It is told once
 	// more of a server that was leaving and now does not answer.
@@ -55,6 +55,7 @@ type target struct {
 	leaves bool      // the last failure was that it is about to stop
 	since  time.Time // when the first probe of these failures began
 	answer time.Time // when the newest probe began that was answered well
+	better time.Time // when one of another server began that was answered well, after since
 }
 
 // Leaving says that a probe's failure is a server that is about to stop and still serves: it will end its connections by itself,
@@ -225,7 +226,7 @@ func (p *Prober) heard(address string, t *target, n uint64, began time.Time, err
 	}
 	t.newest = n
 	if err == nil {
-		t.good, t.bad, t.answer = t.good+1, 0, began
+		t.good, t.bad, t.answer, t.better = t.good+1, 0, began, time.Time{}
 	} else {
 		if t.bad == 0 {
 			t.since = began
@@ -234,7 +235,7 @@ func (p *Prober) heard(address string, t *target, n uint64, began time.Time, err
 	}
 	well := t.well
 	switch {
-	case t.bad >= p.probing.Strikes && t.well && p.alike(t, err):
+	case t.bad >= p.probing.Strikes && t.well && p.alike(t, began, err):
 	case t.bad >= p.probing.Strikes:
 		well = false
 	case t.good >= p.probing.Returns, t.good > 0 && !t.known:
@@ -249,11 +250,13 @@ func (p *Prober) heard(address string, t *target, n uint64, began time.Time, err
 	}
 }
 
-// alike says that a server that hangs is no worse than all others, as far as is known.
-func (p *Prober) alike(t *target, err error) bool {
+// alike says that a server whose etcd does not answer is no worse than all others, as far as is known.
+func (p *Prober) alike(t *target, began time.Time, err error) bool {
 	no := (*refusal)(nil)
-	hangs := errors.Is(err, context.DeadlineExceeded) || errors.As(err, &no) && strings.Contains(no.body, "[-]etcd")
-	if !hangs || time.Since(t.since) >= p.probing.Patience {
+	if !errors.As(err, &no) || !strings.Contains(no.body, "[-]etcd") || time.Since(t.since) >= p.probing.Patience {
+		return false
+	}
+	if !t.better.IsZero() && began.After(t.better) {
 		return false
 	}
 	others := 0
@@ -261,10 +264,10 @@ func (p *Prober) alike(t *target, err error) bool {
 		if o == t || !o.well {
 			continue
 		}
-		if o.answer.After(t.since.Add(p.probing.Timeout)) { // an API server gives an answer that is up to so old
-			return false
-		}
 		others++
+		if t.better.IsZero() && o.answer.After(t.since.Add(p.probing.Timeout)) { // what an API server says of its etcd is up to so old
+			t.better = o.answer
+		}
 	}
 	return others > 0
 }
