@@ -11,6 +11,7 @@
 # make upgrade  a real cluster under load is taken to another version of etcd and Kubernetes, and to one that does not work (needs root)
 # make robustness  daemons killed at every failpoint, ten times each; three daemons on three etcd members (needs root)
 # make compat  scripts of foreign barclamps on three releases of Debian, and a cluster by the native package alone (needs root)
+# make pictures  the pictures of the pages in docs/images, anew
 # make ui     the web pages in a real browser; pictures of all of them in .ui/
 # make generate  the code beside proto/role/v1/role.proto; make vuln VULNDB=URL: what ships against the database of known vulnerabilities
 # make packages  Debian and RPM packages in dist/ (ARCH=amd64,arm64); make test-packages: built twice, checked, and tried on nodes (needs root)
@@ -146,10 +147,17 @@ ui: $(AXE)
 	@$(MAKE) --no-print-directory deps PACKAGES="chromium fonts-dejavu-core"
 	UI_AXE=$(AXE) UI_PICTURES=$(CURDIR)/.ui $(GO) test -tags ui -count 1 -timeout 20m -v ./test/ui
 
-.PHONY: clean
+.PHONY: pictures
+pictures:
+	@$(MAKE) --no-print-directory deps PACKAGES="chromium fonts-dejavu-core"
+	UI_PICTURES=$(CURDIR)/.ui $(GO) test -tags ui -count 1 -timeout 20m -run 'TestPictures$$' ./test/ui
+	rm -f docs/images/ui-* && cp .ui/docs/ui-*.webp docs/images/
+
+.PHONY: ui-long
 ui-long:
 	@$(MAKE) --no-print-directory deps PACKAGES="chromium fonts-dejavu-core"
 	UI_LONG=$(or $(LONG),10m30s) $(GO) test -tags ui -count 1 -timeout 40m -v -run 'TestMemory$$' ./test/ui
 
+.PHONY: clean
 clean:
 	rm -rf bin

@@ -109,8 +109,23 @@ func (t *trial) forget(ctx context.Context) error {
 	if _, err := t.Lab(ctx, "power", "on", node); err != nil {
 		return err
 	}
+	if err := t.booted(ctx, node); err != nil {
+		return err
+	}
 	if err := errors.Join(t.create(ctx, node), t.bind(ctx, node, had...)); err != nil {
 		return err
 	}
 	return t.converge(ctx)
+}
+
+// booted waits until a node answers ssh.
+func (t *trial) booted(ctx context.Context, node string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		_, err := t.SSH(ctx, node, "true")
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
 }

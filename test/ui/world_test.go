@@ -168,7 +168,13 @@ func picture(dir, name string, width int64, dark bool) chromedp.Action {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)), b, 0o644)
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)), b, 0o644); err != nil || width < 500 {
+			return err
+		}
+		if b, err = page.CaptureScreenshot().WithFormat(page.CaptureScreenshotFormatWebp).WithQuality(55).Do(ctx); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, "docs", fmt.Sprintf("ui-%s-%s.webp", name, scheme)), b, 0o644) // for docs/images: make pictures
 	})
 }
 
