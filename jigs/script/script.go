@@ -170,6 +170,7 @@ func (s *scripts) run(ctx context.Context, on role.Target, dir string, parts []p
 		return nil, err
 	}
 	if exit.Code != 0 {
+		//lint:ignore ST1005 OpenCrowbar's words, to the letter
 		return nil, fmt.Errorf("Script jig run for %s on %s failed! (status = %d)\nOut: %s\nErr: %s", s.Role, on.Node, exit.Code, out.kept(), errs.kept())
 	}
 	back, err := jig.Run(ctx, on.Conn, jig.Cmd{Argv: []string{"tar", "-C", dir, "-cf", "-", "attrs"}, Secret: true})

@@ -92,10 +92,8 @@ func rotated(s *crowbar.Snapshot, u users, names []string) ([]*crowbar.Secret, e
 func stepsOf(s *crowbar.Snapshot, u users, list []*crowbar.Secret) []crowbar.RotationStep {
 	out := []crowbar.RotationStep{}
 	for _, sec := range list {
-		now := len(phases)
-		if sec.Rotation == nil {
-			now = -1
-		} else {
+		now := -1
+		if sec.Rotation != nil {
 			now = slices.Index(phases, sec.Rotation.Phase)
 		}
 		for i, phase := range phases {

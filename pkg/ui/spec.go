@@ -115,13 +115,12 @@ func (s Spec) route(method, at string, op map[string]any) route {
 		o.Params = append(o.Params, parameter{words(p, "name"), words(p, "in"), s.typeOf(p["schema"]), words(p, "description"), required})
 	}
 	body := dict(dict(op["requestBody"])["content"])
-	for _, form := range slices.Sorted(maps.Keys(body)) {
-		schema := s.follow(dict(body[form])["schema"])
+	if forms := slices.Sorted(maps.Keys(body)); len(forms) > 0 { // all have the same keys
+		schema := s.follow(dict(body[forms[0]])["schema"])
 		for _, k := range slices.Sorted(maps.Keys(dict(schema["properties"]))) {
 			v := dict(schema["properties"])[k]
 			o.Takes = append(o.Takes, parameter{Name: k, Type: s.typeOf(v), About: words(dict(v), "description")})
 		}
-		break // the others have the same keys
 	}
 	answers := dict(op["responses"])
 	for _, code := range slices.Sorted(maps.Keys(answers)) {
