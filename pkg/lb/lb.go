@@ -34,9 +34,6 @@ type Config struct {
 	Settle  time.Duration // within which connections are moved to a server that has come; 0 = 5 s
 }
 
-// patience is longer than etcd takes to elect a leader: to cut what waits for that only costs requests.
-const patience = 5 * time.Second
-
 // Balancer is one listening port.
 type Balancer struct {
 	log    *slog.Logger
@@ -89,7 +86,7 @@ func (b *Balancer) Set(cfg Config) error {
 	b.cfg = cfg
 	order := slices.Clone(b.order)
 	b.mu.Unlock()
-	b.prober.Set(Probing{Name: cfg.Pool, Port: cfg.Port, CA: cfg.CA, Every: cfg.Probe, Timeout: cfg.Timeout, Patience: patience, Changed: b.changed})
+	b.prober.Set(Probing{Name: cfg.Pool, Port: cfg.Port, CA: cfg.CA, Every: cfg.Probe, Timeout: cfg.Timeout, Changed: b.changed})
 	b.use(begin(cfg, order)) // until a name server says otherwise
 	select {
 	case b.poke <- struct{}{}:

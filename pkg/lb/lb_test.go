@@ -56,18 +56,17 @@ func authority(t *testing.T, name string) (*x509.CertPool, tls.Certificate) {
 
 // api is a fake API server on its own loopback address.
 type api struct {
-	t        *testing.T
-	address  string
-	port     int
-	cert     tls.Certificate
-	hang     atomic.Bool // accepts, and never says a word
-	unready  atomic.Bool
-	leaving  atomic.Bool // as an API server that was told to stop
-	etcdless atomic.Bool // as one whose etcd does not answer
-	mu       sync.Mutex
-	l        net.Listener
-	conns    map[net.Conn]bool
-	wg       sync.WaitGroup
+	t       *testing.T
+	address string
+	port    int
+	cert    tls.Certificate
+	hang    atomic.Bool // accepts, and never says a word
+	unready atomic.Bool
+	leaving atomic.Bool // as an API server that was told to stop
+	mu      sync.Mutex
+	l       net.Listener
+	conns   map[net.Conn]bool
+	wg      sync.WaitGroup
 }
 
 // fleet starts n servers on 127.0.0.2, .3... with one port.
@@ -148,9 +147,6 @@ func (a *api) talk(c net.Conn) {
 		}
 		if req.URL.Path == "/readyz" && a.leaving.Load() {
 			status, body = "500 Internal Server Error", "[+]ping ok\n[+]etcd ok\n[-]shutdown failed: reason withheld\n"
-		}
-		if req.URL.Path == "/readyz" && a.etcdless.Load() {
-			status, body = "500 Internal Server Error", "[+]ping ok\n[-]etcd-readiness failed: reason withheld\n"
 		}
 		fmt.Fprintf(s, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
 	}
@@ -287,47 +283,6 @@ func TestSpreadsAndCuts(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// Servers whose etcd elects a leader are all not ready: none of them is cut while nothing shows that another is better.
-func TestWhileEtcdElectsNoneIsCut(t *testing.T) {
-	ca, servers := fleet(t, 3)
-	b := balancer(t, Config{Port: servers[0].port, CA: ca, Seeds: seeds(servers)})
-	eventually(t, "all are well", func() bool { return b.well() == "2 3 4" })
-	var all []*client
-	for range 6 {
-		c := dial(t, b, ca)
-		if _, err := c.ask(); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, c)
-	}
-	for _, a := range servers {
-		a.etcdless.Store(true)
-	}
-	one := servers[0].address
-	eventually(t, "probes have failed often enough", func() bool {
-		b.prober.mu.Lock()
-		defer b.prober.mu.Unlock()
-		return b.prober.targets[one].bad > 5
-	})
-	if b.well() != "2 3 4" {
-		t.Errorf("well are %s", b.well())
-	}
-	for _, a := range servers[1:] { // a leader is there; the member of one server still does not answer
-		a.etcdless.Store(false)
-	}
-	eventually(t, "the one whose etcd still does not answer is found out", func() bool { return b.well() == "3 4" })
-	cut := 0
-	for _, c := range all {
-		c.c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		if _, err := c.c.Read(make([]byte, 1)); !os.IsTimeout(err) {
-			cut++
-		}
-	}
-	if cut != 2 {
-		t.Errorf("%d of 6 connections were cut, want the 2 to that one", cut)
 	}
 }
 

@@ -25,9 +25,6 @@ type Probing struct {
 	Timeout time.Duration  // of one probe; 0 = 1 s
 	Strikes int            // failures in a row that make one unwell; 0 = 2
 	Returns int            // successes in a row that make it well again; 0 = 3
-	// Patience is how long a server is borne with that says its etcd does not answer, while no other one has been better since:
-	// they all wait for the same etcd then, which elects a leader. 0 = not at all.
-	Patience time.Duration
 	// Changed is told of each change of mind, one at a time; err is the last failure, which Leaving understands. It is told once
 	// more of a server that was leaving and now does not answer.
 	Changed func(address string, well bool, err error)
@@ -49,13 +46,10 @@ type target struct {
 	stop   context.CancelFunc
 	known  bool // some probe has ended
 	well   bool
-	newest uint64    // probe whose end was heard last
-	good   int       // successes in a row
-	bad    int       // failures in a row
-	leaves bool      // the last failure was that it is about to stop
-	since  time.Time // when the first probe of these failures began
-	answer time.Time // when the newest probe began that was answered well
-	better time.Time // when one of another server began that was answered well, after since
+	newest uint64 // probe whose end was heard last
+	good   int    // successes in a row
+	bad    int    // failures in a row
+	leaves bool   // the last failure was that it is about to stop
 }
 
 // Leaving says that a probe's failure is a server that is about to stop and still serves: it will end its connections by itself,
@@ -181,10 +175,9 @@ func (p *Prober) loop(ctx context.Context, address string, t *target) {
 		how, client := p.probing, p.client
 		p.mu.Unlock()
 		wg.Go(func() {
-			began := time.Now()
 			err := probe(ctx, client, how, address)
 			if ctx.Err() == nil {
-				p.heard(address, t, n, began, err)
+				p.heard(address, t, n, err)
 			}
 		})
 		select {
@@ -218,7 +211,7 @@ func probe(ctx context.Context, client *http.Client, how Probing, address string
 }
 
 // heard counts the end of a probe, unless a later one has been heard before.
-func (p *Prober) heard(address string, t *target, n uint64, began time.Time, err error) {
+func (p *Prober) heard(address string, t *target, n uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n < t.newest || p.targets[address] != t {
@@ -226,16 +219,12 @@ func (p *Prober) heard(address string, t *target, n uint64, began time.Time, err
 	}
 	t.newest = n
 	if err == nil {
-		t.good, t.bad, t.answer, t.better = t.good+1, 0, began, time.Time{}
+		t.good, t.bad = t.good+1, 0
 	} else {
-		if t.bad == 0 {
-			t.since = began
-		}
 		t.good, t.bad = 0, t.bad+1
 	}
 	well := t.well
 	switch {
-	case t.bad >= p.probing.Strikes && t.well && p.alike(t, began, err):
 	case t.bad >= p.probing.Strikes:
 		well = false
 	case t.good >= p.probing.Returns, t.good > 0 && !t.known:
@@ -248,26 +237,4 @@ func (p *Prober) heard(address string, t *target, n uint64, began time.Time, err
 	if news && p.probing.Changed != nil {
 		p.probing.Changed(address, well, err)
 	}
-}
-
-// alike says that a server whose etcd does not answer is no worse than all others, as far as is known.
-func (p *Prober) alike(t *target, began time.Time, err error) bool {
-	no := (*refusal)(nil)
-	if !errors.As(err, &no) || !strings.Contains(no.body, "[-]etcd") || time.Since(t.since) >= p.probing.Patience {
-		return false
-	}
-	if !t.better.IsZero() && began.After(t.better) {
-		return false
-	}
-	others := 0
-	for _, o := range p.targets {
-		if o == t || !o.well {
-			continue
-		}
-		others++
-		if t.better.IsZero() && o.answer.After(t.since.Add(p.probing.Timeout)) { // what an API server says of its etcd is up to so old
-			t.better = o.answer
-		}
-	}
-	return others > 0
 }

@@ -54,7 +54,7 @@ func apiserverFlags(s settings) []string {
 		"--etcd-cafile=" + pki + "/etcd-ca.crt",
 		"--etcd-certfile=" + pki + "/apiserver-etcd-client.crt",
 		"--etcd-keyfile=" + pki + "/apiserver-etcd-client.key",
-		"--etcd-readycheck-timeout=700ms", // the node's own member: less than balancers wait for an answer, so that they hear what it is
+		"--etcd-readycheck-timeout=1s", // the node's own member: balancers are to leave this server within seconds where it hangs
 		"--tls-cert-file=" + pki + "/apiserver.crt",
 		"--tls-private-key-file=" + pki + "/apiserver.key",
 		"--tls-min-version=VersionTLS12",
