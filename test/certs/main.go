@@ -12,11 +12,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/test/site"
@@ -43,15 +41,7 @@ func main() {
 	flag.IntVar(&c.renewals, "renewals", 11, "how often every certificate is renewed at the least")
 	flag.DurationVar(&c.timeout, "timeout", 40*time.Minute, "give up after this time")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	err := certs(ctx, c)
-	cancel()
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "certs:", err)
-		os.Exit(1)
-	}
+	site.Main("certs", c.timeout, func(ctx context.Context) error { return certs(ctx, c) })
 }
 
 // masters are all three nodes.

@@ -12,9 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/test/site"
@@ -42,15 +40,7 @@ func main() {
 	flag.DurationVar(&c.window, "window", 70*time.Second, "how long each loss is watched")
 	flag.DurationVar(&c.timeout, "timeout", 30*time.Minute, "give up after this time")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	err := measure(ctx, c)
-	cancel()
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "failover:", err)
-		os.Exit(1)
-	}
+	site.Main("failover", c.timeout, func(ctx context.Context) error { return measure(ctx, c) })
 }
 
 func measure(ctx context.Context, c config) (err error) {

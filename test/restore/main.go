@@ -10,12 +10,9 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/test/site"
@@ -65,15 +62,7 @@ func main() {
 	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
 	flag.DurationVar(&c.timeout, "timeout", 40*time.Minute, "give up after this time")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	err := lose(ctx, c)
-	cancel()
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "restore:", err)
-		os.Exit(1)
-	}
+	site.Main("restore", c.timeout, func(ctx context.Context) error { return lose(ctx, c) })
 }
 
 func lose(ctx context.Context, c config) (err error) {

@@ -12,11 +12,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/test/site"
@@ -46,15 +44,7 @@ func main() {
 	flag.IntVar(&c.changes, "changes", 30, "least changes of membership of the walk")
 	flag.DurationVar(&c.timeout, "timeout", 30*time.Minute, "give up after this time")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	err := rinse(ctx, c)
-	cancel()
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "rinse:", err)
-		os.Exit(1)
-	}
+	site.Main("rinse", c.timeout, func(ctx context.Context) error { return rinse(ctx, c) })
 }
 
 // part is one thing that is done to the cluster; those after it find the cluster as it left it.

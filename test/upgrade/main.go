@@ -11,9 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/test/site"
@@ -45,15 +43,7 @@ func main() {
 	flag.BoolVar(&c.check, "check", false, "end with 1 where a request failed")
 	flag.DurationVar(&c.timeout, "timeout", 30*time.Minute, "give up after this time")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	err := measure(ctx, c)
-	cancel()
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "upgrade:", err)
-		os.Exit(1)
-	}
+	site.Main("upgrade", c.timeout, func(ctx context.Context) error { return measure(ctx, c) })
 }
 
 func measure(ctx context.Context, c config) (err error) {
