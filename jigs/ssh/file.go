@@ -15,7 +15,9 @@ import (
 
 // putScript writes stdin to a temporary file beside $1 and renames it. The data must end with the word $3, which is cut
 // off: without it the sender did not get to the end (it died, or the line broke), and nothing is changed. Temporary files
-// that a power cut left behind are swept.
+// that a power cut left behind are swept. The shell itself makes the file, and waits for a cat in the background: a shell
+// that waits for one in the foreground heeds no signal until that ends, and a child that is signalled between its fork and
+// its exec loses the signal, so that both would be killed for good, and the file left.
 const putScript = `set -eu; trap '' PIPE
 dir=$(dirname -- "$1"); tmp=$dir/.kubeclamp-put.$$
 [ -d "$dir" ] || { echo "there is no folder $dir" >&2; exit 66; }
@@ -29,7 +31,10 @@ for old in "$dir"/.kubeclamp-put.*; do
 	[ -e "$old" ] && { kill -0 "${old##*.}" 2>/dev/null || rm -f -- "$old"; }
 done
 rm -f -- "$tmp"; umask 077; set -C; trap fail EXIT; trap 'exit 74' HUP INT TERM
-cat >"$tmp"
+exec 3<&0 4>"$tmp"
+cat <&3 >&4 &
+wait $!
+exec 3<&- 4>&-
 [ "$(tail -c ${#3} -- "$tmp" | tr -d '\000')" = "$3" ] || { echo "the data did not arrive whole" >&2; exit 75; }
 truncate -s -${#3} -- "$tmp"
 chmod -- "$2" "$tmp"
