@@ -34,8 +34,8 @@ type installing struct {
 func (a *app) installFlags(cmd *cobra.Command) func() (*installing, error) {
 	f := cmd.Flags()
 	into := f.String("into", "", "address of the server (or --endpoint)")
-	at := f.String("path", "/opt/kubeclamp/barclamp", "where the tree lies, or is put, on the server's machine")
-	to := f.String("copy-to", "", "USER@HOST: copy the tree to the server's machine by ssh first; without it, it must be there")
+	at := f.String("path", barclampPath, "where the tree lies, or is put, on the server's machine")
+	to := f.String("copy-to", "", "USER@HOST, or ssh://USER@HOST:PORT: copy the tree to the server's machine by ssh first; without it, it must be there")
 	return func() (*installing, error) {
 		override(&a.endpoint, *into)
 		c, err := a.client()
@@ -238,14 +238,22 @@ func namesIn(v any) []string {
 	return out
 }
 
-// copyTree puts the tree onto the server's machine, beside the old one, which it then takes the place of.
+// copyTree puts the tree onto the server's machine, beside the old one, and has it take its place once all of it is there.
 func (in *installing) copyTree(ctx context.Context) error {
 	if in.copyTo == "" {
 		return nil
 	}
 	pack := exec.CommandContext(ctx, "tar", "-C", in.dir, "-cf", "-", ".")
-	script := fmt.Sprintf("set -e; rm -rf %[1]s.new; mkdir -p %[1]s.new; tar -C %[1]s.new --no-same-owner -xf -; rm -rf %[1]s.old; [ ! -e %[1]s ] || mv %[1]s %[1]s.old; mv %[1]s.new %[1]s; rm -rf %[1]s.old", in.at)
-	return in.ssh(ctx, pack, script)
+	unpack := fmt.Sprintf("set -e; %s; rm -rf %[2]s.new; mkdir -p %[2]s.new; tar -C %[2]s.new --no-same-owner -xf -", in.ours("true"), in.at)
+	if err := in.ssh(ctx, pack, unpack); err != nil {
+		return err
+	}
+	return in.ssh(ctx, nil, fmt.Sprintf("set -e; rm -rf %[1]s.old; [ ! -e %[1]s ] || mv %[1]s %[1]s.old; mv %[1]s.new %[1]s; rm -rf %[1]s.old", in.at))
+}
+
+// ours has a script go on only where there is nothing at the tree's place, or a barclamp's tree, with which it then does something.
+func (in *installing) ours(do string) string {
+	return fmt.Sprintf("if [ -e %[1]s/%[2]s.yml ]; then %[3]s; elif [ -e %[1]s ]; then echo '%[1]s has no %[2]s.yml: it is no tree of a barclamp, and stays as it is; see --path' >&2; exit 1; fi", in.at, in.it.Own(), do)
 }
 
 // ssh runs a script on the server's machine, with what another command writes as its input.
@@ -289,7 +297,7 @@ it is, so unbind there first, when the nodes may stay so. Their API cannot delet
 			return err
 		}
 		if in.copyTo != "" {
-			if err := in.ssh(cmd.Context(), nil, "rm -rf "+in.at); err != nil {
+			if err := in.ssh(cmd.Context(), nil, in.ours("rm -rf "+in.at)); err != nil {
 				return err
 			}
 		}
