@@ -64,6 +64,18 @@ func addExits(cmd *cobra.Command) {
 	cmd.Long += "\n\nExit codes: " + strings.Join(said, "; ") + "."
 }
 
+// sameEverywhere has the defaults that depend on the machine and its user say what they are on any.
+func sameEverywhere(cmd *cobra.Command) {
+	for flag, text := range map[string]string{"artifact-cache": "~/.cache/kubeclamp/artifacts", "programs": "this program's folder", "barclamp": "/usr/share/kubeclamp/barclamp.yaml"} {
+		if f := cmd.Flags().Lookup(flag); f != nil && f.DefValue != "" {
+			f.DefValue = text
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		sameEverywhere(sub)
+	}
+}
+
 func manCommand() *cobra.Command {
 	return &cobra.Command{Use: "man FOLDER", Short: "Write manual pages into a folder, one for each command", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		if err := os.MkdirAll(args[0], 0o755); err != nil {
@@ -72,6 +84,7 @@ func manCommand() *cobra.Command {
 		root := newRoot()
 		root.InitDefaultCompletionCmd()
 		root.DisableAutoGenTag = true
+		sameEverywhere(root)
 		var date time.Time // the same pages for the same program
 		if err := doc.GenManTree(root, &doc.GenManHeader{Title: "KUBECLAMP", Section: "1", Source: "kubeclamp", Manual: "kubeclamp", Date: &date}, args[0]); err != nil {
 			return err
