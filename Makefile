@@ -122,7 +122,7 @@ packages:
 	cd packaging && $(GO) run . --out $(CURDIR)/dist --arch $(or $(ARCH),$(shell $(GO) env GOARCH))
 
 .PHONY: test-packages
-test-packages: build
+test-packages: build artifacts
 	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) lintian rpm"
 	KUBECLAMP_CACHE=$(CACHE) $(GO) test -tags packages -count 1 -timeout 30m -v ./test/packages
 

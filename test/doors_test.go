@@ -96,6 +96,7 @@ var lodgers = map[string][]string{
 	"gopkg.in/yaml.v3":                           {"pkg/barclamp", "cmd/kubeclamp", "cmd/kubeclampd", "pkg/api/openapi", "test/site/kubeapi"},
 	"github.com/spf13/cobra":                     {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"github.com/spf13/pflag":                     {"cmd/kubeclamp", "cmd/kubeclampd"},
+	"github.com/google/rpmpack":                  {"cmd/kubeclamp"}, // a barclamp's tree as an RPM package
 	"github.com/schollz/progressbar":             {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"golang.org/x/term":                          {"cmd/kubeclamp", "cmd/kubeclampd"},
 	"golang.org/x/sys":                           {"jigs/local", "pkg/lab", "pkg/plugin", "pkg/store/embedded", "cmd/kubeclampd", "cmd/kubeclamp"},

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -30,23 +31,26 @@ type packaging struct {
 	cache     string
 	arches    []string
 	artifacts string
+	version   string // of a .deb or .rpm
 }
 
 // packageCommand writes our barclamp as one that an OpenCrowbar or Digital Rebar server imports unchanged.
 func (a *app) packageCommand() *cobra.Command {
 	var p packaging
-	cmd := &cobra.Command{Use: "package --for opencrowbar|rebar -o DIR|FILE.tgz", Short: "Write the shipped roles as a barclamp for an OpenCrowbar or Digital Rebar server", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "package --for opencrowbar|rebar -o DIR|FILE.tgz|FILE.deb|FILE.rpm", Short: "Write the shipped roles as a barclamp for an OpenCrowbar or Digital Rebar server", Args: cobra.NoArgs,
 		Long: `Write the shipped roles as a barclamp that such a server imports unchanged: its document, and a folder of scripts for each role,
-which its script jig runs on the nodes. See docs/opencrowbar.md.`,
+which its script jig runs on the nodes. As FILE.deb or FILE.rpm the tree is for ` + barclampPath + ` of the server's machine; the server is
+still to be told of it, by 'kubeclamp barclamps install'. See docs/opencrowbar.md.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.write(cmd) }}
 	f := cmd.Flags()
 	f.StringVar(&p.server, "for", "", "opencrowbar or rebar")
-	f.StringVarP(&p.out, "output", "o", "", "folder or .tgz to write")
+	f.StringVarP(&p.out, "output", "o", "", "folder, .tgz, .deb or .rpm to write")
 	f.StringVar(&p.barclamp, "barclamp", besideSelf("barclamp.yaml", "/usr/share/kubeclamp/barclamp.yaml"), "barclamp to write")
 	f.StringVar(&p.programs, "programs", besideSelf(".", "/usr/bin"), "folder of kubeclamp-role (this machine's kind) or kubeclamp-role-ARCH")
 	f.StringVar(&p.cache, "artifact-cache", defaultArtifacts(), "where 'kubeclampd artifacts' has put the binaries that nodes will fetch")
 	f.StringSliceVar(&p.arches, "arch", []string{"amd64"}, "kinds of nodes (amd64, arm64)")
 	f.StringVar(&p.artifacts, "artifacts", "", "folder to put the binaries and images into, for the server to share (kubeclamp-files-url); default: only their sums are taken")
+	f.StringVar(&p.version, "version", "", "version of a .deb or .rpm (default: this program's)")
 	return cmd
 }
 
@@ -69,8 +73,15 @@ func (p *packaging) write(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasSuffix(p.out, ".tgz") || strings.HasSuffix(p.out, ".tar.gz") {
-		return writeArchive(p.out, files)
+	switch {
+	case strings.HasSuffix(p.out, ".tgz") || strings.HasSuffix(p.out, ".tar.gz"):
+		return writeWhole(p.out, func(w io.Writer) error { return writeArchive(w, files) })
+	case strings.HasSuffix(p.out, ".deb") || strings.HasSuffix(p.out, ".rpm"):
+		s, err := p.system(files)
+		if err != nil {
+			return err
+		}
+		return writeWhole(p.out, map[string]func(io.Writer) error{".deb": s.deb, ".rpm": s.rpm}[filepath.Ext(p.out)])
 	}
 	return writeTree(p.out, files)
 }
@@ -79,7 +90,7 @@ func (p *packaging) write(cmd *cobra.Command) error {
 func (p *packaging) files(cmd *cobra.Command) ([]barclamp.NativeFile, error) {
 	to := barclamp.Server(p.server)
 	if to != barclamp.OpenCrowbar && to != barclamp.Rebar || p.out == "" {
-		return nil, usage("say: kubeclamp barclamp package --for opencrowbar|rebar -o DIR|FILE.tgz")
+		return nil, usage("say: kubeclamp barclamp package --for opencrowbar|rebar -o DIR|FILE.tgz|FILE.deb|FILE.rpm")
 	}
 	text, err := os.ReadFile(p.barclamp)
 	if err != nil {
@@ -202,8 +213,8 @@ func writeTree(dir string, files []barclamp.NativeFile) error {
 	return nil
 }
 
-// writeArchive packs files, the same ones always to the same bytes.
-func writeArchive(name string, files []barclamp.NativeFile) (err error) {
+// writeWhole writes a file, all of it or nothing.
+func writeWhole(name string, write func(io.Writer) error) (err error) {
 	out, err := os.CreateTemp(filepath.Dir(name), ".package")
 	if err != nil {
 		return err
@@ -214,7 +225,17 @@ func writeArchive(name string, files []barclamp.NativeFile) (err error) {
 			os.Remove(out.Name())
 		}
 	}()
-	z := gzip.NewWriter(out)
+	for _, step := range []func() error{func() error { return write(out) }, func() error { return out.Chmod(0o644) }, out.Close, func() error { return os.Rename(out.Name(), name) }} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeArchive packs files, the same ones always to the same bytes.
+func writeArchive(w io.Writer, files []barclamp.NativeFile) error {
+	z := gzip.NewWriter(w)
 	t := tar.NewWriter(z)
 	for _, f := range files {
 		h := &tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Mode: int64(f.Mode & fs.ModePerm), Size: int64(len(f.Data)), ModTime: time.Unix(0, 0).UTC(), Format: tar.FormatPAX}
@@ -225,10 +246,8 @@ func writeArchive(name string, files []barclamp.NativeFile) (err error) {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}
 	}
-	for _, step := range []func() error{t.Close, z.Close, func() error { return out.Chmod(0o644) }, out.Close, func() error { return os.Rename(out.Name(), name) }} {
-		if err := step(); err != nil {
-			return err
-		}
+	if err := t.Close(); err != nil {
+		return err
 	}
-	return nil
+	return z.Close()
 }

@@ -126,7 +126,7 @@ func (s *server) commit() {
 	began := time.Now()
 	var failed error
 	again := map[crowbar.ID]int{} // nodes that were too busy to let anybody in
-	err := role.Await(s.t.Context(), "the deployment to be active", 12*time.Minute, func(ctx context.Context) (bool, error) {
+	err := role.Await(s.t.Context(), "the deployment to be active", 6*time.Minute, func(ctx context.Context) (bool, error) {
 		var all []crowbar.NodeRole
 		if err := s.c.List(ctx, crowbar.KindNodeRole, &all); err != nil {
 			return false, err

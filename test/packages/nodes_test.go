@@ -3,15 +3,25 @@
 package packages
 
 import (
-	"os"
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/lab"
 )
 
-// steps are what an operator does on a node, in order. Each must end well, or it says what it wanted.
-var steps = []struct{ what, script string }{
+// step is something that an operator does on a node. It must end well, or it says what it wanted.
+type step struct{ what, script string }
+
+// steps are a life by Debian packages, in order.
+var steps = []step{
 	{"install", `dpkg -i /root/old/*.deb
 systemctl is-active kubeclampd; systemctl is-enabled kubeclampd
 test "$(ps -o user:20= -p "$(systemctl show -p MainPID --value kubeclampd)")" = kubeclamp
@@ -57,54 +67,83 @@ test -z "$left" || { echo "left: $left"; exit 1; }
 test -z "$(systemctl list-units --all --no-legend 'kubeclamp*')"`},
 }
 
+// rpmSteps are the same life by RPM packages. The nodes are Debian's, so that nothing is asked of what Debian's packages are called
+// (--nodeps); RPM itself, its order of scriptlets and its record of files are the real ones.
+var rpmSteps = []step{
+	{"install by rpm", `rpm -i --nodeps /root/old/*.rpm
+getent passwd kubeclamp
+systemctl enable --now kubeclampd 2>/dev/null; systemctl is-active kubeclampd
+test "$(ps -o user:20= -p "$(systemctl show -p MainPID --value kubeclampd)")" = kubeclamp
+kubeclamp deployments create '{"name": "kept"}'
+echo 'parallel: 7' >> /etc/kubeclamp/kubeclampd.yaml
+test "$(rpm -V --nodeps kubeclamp kubeclampd kubeclamp-node | grep -v ' c /etc/kubeclamp/kubeclampd.yaml' | wc -l)" = 0`},
+	{"upgrade by rpm", `before=$(systemctl show -p MainPID --value kubeclampd)
+rpm -U --nodeps /root/new/*.rpm
+rpm -q kubeclampd | grep -q 9.0.0
+test "$(rpm -q kubeclampd | wc -l)" = 1
+systemctl is-active kubeclampd; systemctl is-enabled kubeclampd
+test "$(systemctl show -p MainPID --value kubeclampd)" != "$before"
+grep -q 'parallel: 7' /etc/kubeclamp/kubeclampd.yaml
+kubeclamp deployments show kept | grep -q kept`},
+	{"one that was disabled stays so, by rpm", `systemctl disable --now kubeclampd
+rpm -U --nodeps --force /root/new/*.rpm
+! systemctl is-enabled kubeclampd
+! systemctl is-active kubeclampd
+systemctl enable --now kubeclampd`},
+	{"remove by rpm", `rpm -e --nodeps kubeclamp kubeclampd kubeclamp-node
+! systemctl is-active kubeclampd
+! systemctl is-enabled kubeclampd
+test -z "$(pgrep -f kubeclamp-role || true)"
+test -e /var/lib/kubeclamp/admin.json
+test -e /etc/kubeclamp/kubeclampd.yaml.rpmsave
+left=$(find /usr /opt /etc -xdev -name '*kubeclamp*' -not -path '/etc/kubeclamp*')
+test -z "$left" || { echo "left: $left"; exit 1; }
+test -z "$(systemctl list-units --all --no-legend 'kubeclamp*')"`},
+}
+
 // live walks through the steps on nodes of both releases.
-func live(t *testing.T, before, after string) {
+func live(t *testing.T, clone, before, after, trees string) {
 	program := filepath.Join(t.TempDir(), "kubeclamp")
-	run(t, "../..", []string{"CGO_ENABLED=0"}, "go", "build", "-o", program, "./cmd/kubeclamp")
-	dir := filepath.Join(t.TempDir(), "lab")
-	lab := func(verb string, args ...string) *exec.Cmd {
-		return exec.Command(program, append([]string{"lab", verb, "--dir", dir}, args...)...)
+	run(t, clone, []string{"CGO_ENABLED=0"}, "go", "build", "-o", program, "./cmd/kubeclamp")
+	l, err := lab.Open(lab.Config{Dir: filepath.Join(t.TempDir(), "lab"), Images: filepath.Join(cache(), "images"), Name: "kcpkg", Network: netip.MustParsePrefix("100.64.7.0/24"),
+		Packages: []string{"rpm"}, Self: []string{program, "lab", "inside"}, Progress: func(lab.Progress) {}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	images := os.Getenv("KUBECLAMP_CACHE")
-	if images == "" {
-		images = filepath.Join(os.Getenv("HOME"), ".cache", "kubeclamp")
-	}
-	up := lab("up", "--nodes-only", "--name", "kcpkg", "--network", "100.64.7.0/24", "--image-cache", filepath.Join(images, "images"), "d12:bookworm", "d13:trixie")
 	t.Cleanup(func() {
-		if out, err := lab("down").CombinedOutput(); err != nil {
-			t.Errorf("lab down: %v\n%s", err, out)
+		if err := l.Down(context.Background(), true); err != nil {
+			t.Error(err)
 		}
 	})
-	if out, err := up.CombinedOutput(); err != nil {
-		t.Fatalf("lab up: %v\n%s", err, out)
+	if err := l.Up(t.Context(), lab.NodeSpec{Name: "d12", Suite: "bookworm"}, lab.NodeSpec{Name: "d13", Suite: "trixie"}); err != nil {
+		t.Fatal(err)
 	}
 	for _, node := range []string{"d12", "d13"} {
 		t.Run(node, func(t *testing.T) {
-			for where, from := range map[string]string{"old": before, "new": after} {
-				tar := exec.Command("sh", "-c", "tar cf - *.deb")
-				tar.Dir = from
-				pipe, err := tar.StdoutPipe()
+			on := func(stdin io.Reader, script string) error {
+				line, err := l.SSH(node, script)
 				if err != nil {
-					t.Fatal(err)
+					return err
 				}
-				put := lab("ssh", node, "mkdir -p /root/"+where+" && tar xf - -C /root/"+where)
-				put.Stdin = pipe
-				if err := tar.Start(); err != nil {
-					t.Fatal(err)
+				cmd := exec.CommandContext(t.Context(), line[0], line[1:]...)
+				cmd.Stdin = stdin
+				if out, err := cmd.CombinedOutput(); err != nil {
+					return fmt.Errorf("%w\n%s", err, out)
 				}
-				if out, err := put.CombinedOutput(); err != nil {
-					t.Fatalf("%v\n%s", err, out)
-				}
-				if err := tar.Wait(); err != nil {
+				return nil
+			}
+			for where, from := range map[string]string{"old": before, "new": after, "trees": trees} {
+				all := run(t, from, nil, "sh", "-c", "tar cf - --exclude '*.json' *")
+				if err := on(strings.NewReader(all), "mkdir -p /root/"+where+" && tar xf - -C /root/"+where); err != nil {
 					t.Fatal(err)
 				}
 			}
-			for _, step := range steps {
-				sh := lab("ssh", node, "bash -s")
-				sh.Stdin = strings.NewReader("set -e\nexport DEBIAN_FRONTEND=noninteractive\n" + strict(step.script))
-				if out, err := sh.CombinedOutput(); err != nil {
-					t.Fatalf("%s: %v\n%s", step.what, err, out)
+			for _, s := range slices.Concat(steps, rpmSteps, treeSteps) {
+				began := time.Now()
+				if err := on(strings.NewReader("set -e\nexport DEBIAN_FRONTEND=noninteractive\n"+strict(s.script)), "bash -s"); err != nil {
+					t.Fatalf("%s: %v", s.what, err)
 				}
+				t.Logf("%s: %s", s.what, time.Since(began).Round(100*time.Millisecond))
 			}
 		})
 	}

@@ -7,11 +7,13 @@ package packages
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var fresh = flag.Bool("packages.fresh", false, "compile everything anew for the second of two equal builds, without the go command's cache")
@@ -33,11 +35,21 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) st
 }
 
 // build makes the packages of a clone of the commit in a folder, and gives the folder with them.
+// The machine has another name each time.
 func build(t *testing.T, clone string, env []string, args ...string) string {
 	t.Helper()
 	out := t.TempDir()
-	run(t, filepath.Join(clone, "packaging"), env, "go", append([]string{"run", ".", "--out", out}, args...)...)
+	host := `hostname "$0" && exec go run . "$@"`
+	run(t, filepath.Join(clone, "packaging"), env, "unshare", append([]string{"--uts", "sh", "-c", host, fmt.Sprintf("host%d", time.Now().UnixNano()), "--out", out}, args...)...)
 	return out
+}
+
+// cache is where the programs of clusters and the images of nodes are.
+func cache() string {
+	if dir := os.Getenv("KUBECLAMP_CACHE"); dir != "" {
+		return dir
+	}
+	return filepath.Join(os.Getenv("HOME"), ".cache", "kubeclamp")
 }
 
 func clone(t *testing.T, under string) string {
@@ -71,7 +83,10 @@ func TestPackages(t *testing.T) {
 	here := clone(t, "here")
 	first := build(t, here, nil)
 	t.Run("two builds are equal", func(t *testing.T) {
-		env := []string{"TZ=Pacific/Auckland", "LANG=de_DE.UTF-8", "HOSTNAME=elsewhere", "GOFLAGS=-buildvcs=false"}
+		env := []string{"TZ=Pacific/Auckland", "LANG=de_DE.UTF-8", "GOFLAGS=-buildvcs=false", "HOME=" + t.TempDir(), "XDG_CACHE_HOME=" + t.TempDir()}
+		for _, v := range []string{"GOCACHE", "GOMODCACHE"} { // but for what the go command keeps
+			env = append(env, v+"="+strings.TrimSpace(run(t, "", nil, "go", "env", v)))
+		}
 		if *fresh {
 			env = append(env, "GOCACHE="+t.TempDir())
 		}
@@ -92,7 +107,9 @@ func TestPackages(t *testing.T) {
 	t.Run("unit", func(t *testing.T) {
 		run(t, "../../packaging/files", nil, "systemd-analyze", "security", "--offline=true", "--threshold="+highest, "kubeclampd.service")
 	})
-	t.Run("nodes", func(t *testing.T) { live(t, first, build(t, here, nil, "--version", "9.0.0")) })
+	var barclamps string
+	t.Run("trees", func(t *testing.T) { barclamps = trees(t) })
+	t.Run("nodes", func(t *testing.T) { live(t, here, first, build(t, here, nil, "--version", "9.0.0"), barclamps) })
 }
 
 // checkRPM holds the digests, the list of files and an installation into an empty root against what the Debian package has. The
