@@ -27,16 +27,25 @@ var gradeMarks = map[string]string{fine: "+", dubious: "!", wrong: "x", skipped:
 
 func (a *app) doctorCommand() *cobra.Command {
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "doctor", Short: "Look for what is wrong: configuration, way to the daemon, its state, its servers", Args: cobra.NoArgs,
+	var fix bool
+	cmd := &cobra.Command{Use: "doctor", Short: "Look for what is wrong: configuration, way to the daemon, its state, its servers, its clusters", Args: cobra.NoArgs,
 		Long: `Look for what is wrong, here and at the daemon, and say what to do about it; nothing is changed.
 
 Here: the configuration and who may read it. On the way: TLS, how long the daemon's certificate lasts, both clocks, both
 versions. There: daemons and their leader, etcd, broken plugins, certificates that are soon out, keys of secrets, runs whose
-daemon is gone, roles in error, servers that do not answer, deployments that are halted. Ends with 1 where anything is wrong.`,
+daemon is gone, roles in error, servers that do not answer, deployments that are halted. In the clusters: members of etcd,
+Kubernetes Nodes, API servers, addresses in the pool, leases of flannel and certificates that are of no node, and nodes that the
+cluster lacks. Ends with 1 where anything is wrong.
+
+With --fix what a cluster has of no node is taken out by its peers, as 'kubeclamp nodes forget' does, while nothing of its
+deployment runs; what is alive stays, and is named.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if fix && !cmd.Flags().Changed("timeout") {
+				timeout = 5 * time.Minute
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			d := &doctor{ctx: ctx}
+			d := &doctor{ctx: ctx, fix: fix}
 			d.examine(a)
 			rows := make([][]string, 0, len(d.found))
 			bad := 0
@@ -58,13 +67,15 @@ daemon is gone, roles in error, servers that do not answer, deployments that are
 			}
 			return nil
 		}}
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "give up after this long")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "give up after this long; with --fix 5m")
+	cmd.Flags().BoolVar(&fix, "fix", false, "take out of the clusters what is of no node")
 	return cmd
 }
 
 // doctor looks, and notes what it finds.
 type doctor struct {
 	ctx   context.Context
+	fix   bool
 	c     *client.Client
 	found []crowbar.Finding
 }
@@ -278,6 +289,7 @@ func (d *doctor) work() {
 		default:
 			d.note("deployment "+dep.Name, fine, "", "%s", s.State)
 		}
+		d.strays(dep.Name)
 	}
 }
 

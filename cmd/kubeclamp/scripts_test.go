@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 //	mend NODE/ROLE            ends well again
 //	stop NODE/ROLE            one that never ends does, as one that was told to stop
 //	bend NODE/ROLE FILE       somebody changes a file of the role by hand
+//	leave ROLE WHAT NAME ADDRESS MEND  something of a role is in the cluster, of no node
 //	darken NODE               the node does not answer dry runs any more
 //	lose [ACTION...]          etcd has no quorum any more; wants that these were its actions
 //	fill FILE                 gives the nodes of a document of 'kubeclamp init' addresses
@@ -68,7 +69,7 @@ func TestScripts(t *testing.T) {
 			"lose": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Value("etcd").(*fakeEtcd).lose(ts, neg, args)
 			},
-			"bend": onRehearsal((*rehearsal).bend), "darken": onRehearsal((*rehearsal).darken),
+			"bend": onRehearsal((*rehearsal).bend), "darken": onRehearsal((*rehearsal).darken), "leave": onRehearsal((*rehearsal).leave),
 			"fill": fill, "uncomment": uncomment,
 			"asking": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Setenv("KUBECLAMP_TOKEN", strings.TrimSpace(ts.ReadFile(args[0])))
@@ -125,7 +126,7 @@ func rehearse(file string, front func(http.Handler) http.Handler, more ...func(*
 		}
 	}
 	const token = "0123456789abcdef"
-	conf := api.Config{Engine: r.engine, Users: r.engine, Moves: state, Auditing: r.engine, Logs: r, Health: r.health, Ask: r.ask, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
+	conf := api.Config{Engine: r.engine, Users: r.engine, Moves: state, Auditing: r.engine, Logs: r, Health: r.health, Ask: r.ask, Actors: r, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
 	for _, m := range more {
 		m(&conf)
 	}
@@ -169,6 +170,7 @@ type rehearsal struct {
 	held map[string]bool
 	bent map[string]string // node/role -> file that was changed by hand
 	dark map[string]bool   // nodes that do not answer
+	left []crowbar.Stray   // what is in the cluster, of no node
 }
 
 // tamper changes who did the first thing that is on record.

@@ -81,6 +81,6 @@ func acting(eng *engine.Engine, ann *annealer.Annealer) func(context.Context, cr
 		if err != nil {
 			return nil, err
 		}
-		return ann.Act(ctx, w, role.Action{Name: action, Args: args, Out: io.Discard})
+		return ann.Do(ctx, w, action, args)
 	}
 }

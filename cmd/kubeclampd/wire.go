@@ -109,7 +109,7 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 	pools := newNames(c, eng)
 	loops["names"] = pools.run
 	far := &logs{near: ann, st: st}
-	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Health: look.health, Found: look.found, Pools: pools.health, Backups: copies, Act: acting(eng, ann), Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
+	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Health: look.health, Found: look.found, Pools: pools.health, Backups: copies, Act: acting(eng, ann), Actors: ann, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type Engine interface {
 	Foresee(ctx context.Context, want crowbar.PlanFor, ask engine.Asker) (*crowbar.Plan, error)
 	CarryOut(ctx context.Context, p *crowbar.Plan, document *crowbar.Cluster) error
 	Drift(ctx context.Context, deployment crowbar.ID, ask engine.Asker) (*crowbar.Drift, error)
+	Strays(ctx context.Context, deployment crowbar.ID, mend bool, by engine.Actors) (*crowbar.Strays, error)
 	Document(deployment crowbar.ID) (crowbar.Exported, error)
 	Dismantle(ctx context.Context, deployment crowbar.ID) error
 	CommitNode(ctx context.Context, id crowbar.ID) error
@@ -98,6 +99,8 @@ type Config struct {
 	Moves Moves // nil = no events are told
 	// Act has the role of a node-role do one of its actions on the node; nil = nobody does.
 	Act func(ctx context.Context, nodeRole crowbar.ID, action string, args crowbar.Data) (crowbar.Data, error)
+	// Actors has roles say, and take out, what is of no node; nil = nobody does.
+	Actors engine.Actors
 	// Backups is the copies of clusters that this daemon keeps; nil = it keeps none.
 	Backups Backups
 	// KeepEvents is how many events are kept for those who follow: who falls behind by more is cut off, and comes again; 0 = 20000.
@@ -184,6 +187,8 @@ func (a *API) route() {
 	a.handle("POST /api/v2/deployments/{id}/plan", a.planCluster)
 	a.handle(planPattern, a.carryOut)
 	a.handle("GET /api/v2/deployments/{id}/drift", a.drift)
+	a.handle("GET /api/v2/deployments/{id}/strays", a.strays)
+	a.handle("PUT /api/v2/deployments/{id}/strays", a.strays)
 	a.handle("GET /api/v2/deployments/{id}/document", a.document)
 	a.handle("GET /api/v2/deployments/{id}/status", a.status)
 	a.handle("GET /api/v2/deployments/{id}/report", a.report)

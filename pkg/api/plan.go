@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
@@ -77,4 +78,21 @@ func (a *API) drift(r *http.Request) (form, any, error) {
 	}
 	d, err := a.Engine.Drift(r.Context(), id, a.Ask)
 	return "deployment.drift", d, err
+}
+
+// strays compares what a cluster itself says with the node-roles; PUT mends what can be mended.
+func (a *API) strays(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)
+	if err != nil {
+		return "", nil, err
+	}
+	if a.Actors == nil {
+		return "", nil, crowbar.Errorf(crowbar.Unavailable, "this daemon does no actions")
+	}
+	ctx, mend := r.Context(), r.Method == http.MethodPut
+	if mend {
+		ctx = context.WithoutCancel(ctx) // what has begun is done to its end
+	}
+	found, err := a.Engine.Strays(ctx, id, mend, a.Actors)
+	return "deployment.strays", found, err
 }

@@ -116,3 +116,22 @@ func TestDriftIsNamed(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+func TestStraysAreNamedAndMended(t *testing.T) {
+	w := converged(t)
+	for _, mend := range []bool{false, true} {
+		s, err := w.Strays(t.Context(), "k8s", mend)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Found) != 1 || s.Found[0].Name != "ghost" || s.Found[0].Role != "etcd" || s.Found[0].Mended != mend || len(s.Asked) != 1 {
+			t.Errorf("mend %v: %+v", mend, s)
+		}
+	}
+	if _, err := w.Strays(t.Context(), "none", false); crowbar.KindOf(err) != crowbar.NotFound {
+		t.Errorf("no deployment: %v", err)
+	}
+	if _, err := w.another(func(c *apiConfig) { c.Actors = nil }).Strays(t.Context(), "k8s", true); crowbar.KindOf(err) != crowbar.Unavailable {
+		t.Errorf("a daemon without actions: %v", err)
+	}
+}

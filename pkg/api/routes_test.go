@@ -107,6 +107,8 @@ func (w *world) routes() []route {
 		route{"POST /api/v2/deployments/{id}/plan", "POST /api/v2/deployments/k8s/plan", same, "deployment.plan"},
 		route{"PUT /api/v2/deployments/{id}/plan", "PUT /api/v2/deployments/planned/plan", w.sealed(), "deployment.apply"},
 		route{"GET /api/v2/deployments/{id}/drift", "GET /api/v2/deployments/k8s/drift", "", "deployment.drift"},
+		route{"GET /api/v2/deployments/{id}/strays", "GET /api/v2/deployments/k8s/strays", "", "deployment.strays"},
+		route{"PUT /api/v2/deployments/{id}/strays", "PUT /api/v2/deployments/k8s/strays", "", "deployment.strays"},
 		route{"GET /api/v2/deployments/{id}/document", "GET /api/v2/deployments/k8s/document", "", "deployment.document"},
 		route{"PUT /api/v2/deployments/{id}/apply", "PUT /api/v2/deployments/k8s/apply", same, "deployment.apply"},
 		route{"GET /api/v2/deployments/{id}/status", "GET /api/v2/deployments/k8s/status", "", "deployment.status"},

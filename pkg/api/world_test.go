@@ -77,7 +77,7 @@ func (w *world) another(change func(*apiConfig)) *world {
 	t.Helper()
 	o := *w
 	w = &o
-	conf := api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Moves: w.store, Ask: w.dryRuns, Backups: oneBackup{}, Act: noAction, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
+	conf := api.Config{Engine: w.engine, Users: w.engine, Logs: w.logs, Moves: w.store, Ask: w.dryRuns, Backups: oneBackup{}, Act: noAction, Actors: noActors{}, Reboot: func(context.Context, crowbar.ID) error { return nil }, Token: token, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&conf)
 	}
@@ -253,6 +253,19 @@ func (o oneBackup) Verify(context.Context, string) (crowbar.Backup, error) {
 	return o.one(1, "scheduled"), nil
 }
 func (oneBackup) Delete(string) error { return nil }
+
+// noActors finds a member of etcd that is of no node, and takes it out.
+type noActors struct{}
+
+func (noActors) Knows(role, _ string) bool { return role == "etcd" }
+
+func (noActors) Look(context.Context, *crowbar.Work, string, crowbar.Data) (crowbar.Data, error) {
+	return crowbar.Data{"strays": []any{map[string]any{"what": "member", "name": "ghost", "address": "10.0.0.99", "says": "of no node", "mend": "forget"}}}, nil
+}
+
+func (noActors) Do(context.Context, *crowbar.Work, string, crowbar.Data) (crowbar.Data, error) {
+	return nil, nil
+}
 
 func noAction(context.Context, crowbar.ID, string, crowbar.Data) (crowbar.Data, error) {
 	return crowbar.Data{"node": "n1"}, nil

@@ -80,6 +80,8 @@ func TestRequests(t *testing.T) {
 			return err
 		}, `POST /api/v2/deployments/a%20b/plan?diff=true {"deployment":"a b","nodes":null}`},
 		{func() error { _, err := c.Drift(ctx, "d"); return err }, "GET /api/v2/deployments/d/drift"},
+		{func() error { _, err := c.Strays(ctx, "d", false); return err }, "GET /api/v2/deployments/d/strays"},
+		{func() error { _, err := c.Strays(ctx, "d", true); return err }, "PUT /api/v2/deployments/d/strays"},
 		{func() error { _, err := c.Document(ctx, "d"); return err }, "GET /api/v2/deployments/d/document"},
 		{func() error { _, err := c.Status(ctx, "d", 7); return err }, "GET /api/v2/deployments/d/status?after=7"},
 		{func() error { _, err := c.Report(ctx, "d", since); return err }, "GET /api/v2/deployments/d/report?since=2026-01-02T02%3A04%3A05.000000006Z"},

@@ -44,6 +44,16 @@ func (c *Client) Drift(ctx context.Context, deployment string) (d crowbar.Drift,
 	return d, c.do(ctx, http.MethodGet, path(crowbar.KindDeployment, deployment)+"/drift", nil, &d)
 }
 
+// Strays asks what there is in a deployment's cluster that is of no node, and what a node lacks there; with mend, what can be
+// mended is.
+func (c *Client) Strays(ctx context.Context, deployment string, mend bool) (s crowbar.Strays, err error) {
+	method := http.MethodGet
+	if mend {
+		method = http.MethodPut
+	}
+	return s, c.do(ctx, method, path(crowbar.KindDeployment, deployment)+"/strays", nil, &s)
+}
+
 // Document is a deployment as the document with which Apply makes it. What is secret is left out, and named.
 func (c *Client) Document(ctx context.Context, deployment string) (e crowbar.Exported, err error) {
 	return e, c.do(ctx, http.MethodGet, path(crowbar.KindDeployment, deployment)+"/document", nil, &e)

@@ -18,7 +18,7 @@ type pool struct{}
 // Describe says what it is and reads.
 func (pool) Describe() role.Info {
 	return role.Info{Name: "dns-pool", Version: "1.0", Wants: []string{
-		"dns-pool-port", "dns-pool-ttl", "dns-pool-upstream", "kubernetes-pool-name", "kubernetes-api-port", "kubernetes-ca"}}
+		"dns-pool-port", "dns-pool-ttl", "dns-pool-upstream", "kubernetes-pool-name", "kubernetes-api-port", "kubernetes-ca"}, Actions: []string{role.Strays}}
 }
 
 // Apply installs the name server with the present members and waits until it answers.

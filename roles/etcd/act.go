@@ -36,6 +36,8 @@ func (etcd) Act(ctx context.Context, on role.Target, do role.Action) (crowbar.Da
 		return revive(ctx, on, c)
 	case role.Forget:
 		return nil, forget(ctx, on, c, do)
+	case role.Strays:
+		return strays(ctx, on, c)
 	}
 	return snapshot(ctx, on, c, do.Out)
 }

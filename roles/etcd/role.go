@@ -16,7 +16,7 @@ type etcd struct{}
 // Describe says what the role reads.
 func (etcd) Describe() role.Info {
 	return role.Info{Name: "etcd", Version: "1", Wants: []string{"etcd-version", "etcd-client-port", "etcd-peer-port", "etcd-data-dir",
-		"etcd-cluster-token", "etcd-restore", "etcd-server-leaf", "etcd-peer-leaf", "etcd-admin-leaf"}, Actions: []string{actSnapshot, actLook, actHalt, actRevive, role.Forget}}
+		"etcd-cluster-token", "etcd-restore", "etcd-server-leaf", "etcd-peer-leaf", "etcd-admin-leaf"}, Actions: []string{actSnapshot, actLook, actHalt, actRevive, role.Forget, role.Strays}}
 }
 
 // Apply makes the node a voting member.

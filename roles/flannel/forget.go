@@ -12,11 +12,14 @@ import (
 	"github.com/kubeclamp/kubeclamp/roles/etcd/etcdclient"
 )
 
-// Act gives back the lease of a node that is gone.
+// Act gives back the lease of a node that is gone, or says whose leases there are.
 func (flannel) Act(ctx context.Context, on role.Target, do role.Action) (crowbar.Data, error) {
 	c, err := configure(on)
 	if err != nil {
 		return nil, err
+	}
+	if do.Name == role.Strays {
+		return strays(ctx, on, c)
 	}
 	_, address, err := do.Gone()
 	if err != nil {

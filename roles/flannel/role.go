@@ -16,7 +16,7 @@ type flannel struct{}
 // Describe says what the role reads.
 func (flannel) Describe() role.Info {
 	return role.Info{Name: "flannel", Version: "1", Wants: []string{"flannel-version", "flannel-backend", "flannel-subnet-length", "flannel-etcd-prefix",
-		"flannel-port", "flannel-leaf", "etcd-client-port", "kubernetes-pod-cidr", "node-network"}, Actions: []string{role.Forget}}
+		"flannel-port", "flannel-leaf", "etcd-client-port", "kubernetes-pod-cidr", "node-network"}, Actions: []string{role.Forget, role.Strays}}
 }
 
 // Apply brings the node its lease.

@@ -3,7 +3,9 @@ package flannel
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,8 +109,16 @@ type kv struct {
 	w *world
 }
 
-func (k kv) Range(context.Context, *pb.RangeRequest) (*pb.RangeResponse, error) {
-	return &pb.RangeResponse{}, nil
+func (k kv) Range(_ context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	k.w.mu.Lock()
+	defer k.w.mu.Unlock()
+	out := &pb.RangeResponse{}
+	for _, key := range slices.Sorted(maps.Keys(k.w.keys)) {
+		if key == string(r.Key) || len(r.RangeEnd) > 0 && strings.HasPrefix(key, string(r.Key)) {
+			out.Kvs = append(out.Kvs, &mvccpb.KeyValue{Key: []byte(key), Value: []byte(k.w.keys[key])})
+		}
+	}
+	return out, nil
 }
 
 func (k kv) DeleteRange(_ context.Context, r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {

@@ -64,7 +64,7 @@ func forget(ctx context.Context, on role.Target, s settings) {
 }
 
 func dropLeases(ctx context.Context, api *kube.Client, node string) error {
-	which := url.Values{"labelSelector": {"apiserver.kubernetes.io/identity=kube-apiserver,kubernetes.io/hostname=" + node}}
+	which := url.Values{"labelSelector": {identity + "=kube-apiserver," + hostname + "=" + node}}
 	if err := api.Do(ctx, http.MethodDelete, leases+"?"+which.Encode(), nil, nil); err != nil {
 		return crowbar.Errorf(crowbar.Unavailable, "delete the API server's lease: %w", err)
 	}

@@ -16,7 +16,7 @@ func New() role.Role { return minion{} }
 
 // Describe is what the role says of itself.
 func (minion) Describe() role.Info {
-	return role.Info{Name: "k8s-minion", Version: "1.0", Wants: wants, Actions: []string{role.Forget}}
+	return role.Info{Name: "k8s-minion", Version: "1.0", Wants: wants, Actions: []string{role.Forget, role.Strays}}
 }
 
 // Apply makes the node a minion and waits until the cluster sees it ready.

@@ -1,0 +1,81 @@
+package flannel
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
+	"github.com/kubeclamp/kubeclamp/pkg/role"
+	"github.com/kubeclamp/kubeclamp/roles/etcd/etcdclient"
+)
+
+// strays is the leases that are of no node, and the nodes without one. A lease is a node's by its subnet, which the node's run
+// gave back, or by the address in it; of a node that never ran there is neither.
+func strays(ctx context.Context, on role.Target, c config) (crowbar.Data, error) {
+	to, err := etcdclient.First(ctx, on.Conn, c.Leaf, c.Endpoints...)
+	if err != nil {
+		return nil, fmt.Errorf("read flannel's leases: %w", err)
+	}
+	defer to.Close()
+	ctx, cancel := context.WithTimeout(ctx, etcdclient.Answer)
+	defer cancel()
+	found, err := to.Get(ctx, c.Prefix+"/subnets/", clientv3.WithPrefix())
+	if err != nil {
+		return nil, fmt.Errorf("read flannel's leases: %w", err)
+	}
+	leases := map[string]string{} // key -> address
+	for _, kv := range found.Kvs {
+		var lease struct{ PublicIP string }
+		_ = json.Unmarshal(kv.Value, &lease) // what is no lease is of nobody
+		leases[string(kv.Key)] = lease.PublicIP
+	}
+	var out []role.Stray
+	for _, p := range on.Holders("flannel") {
+		if has := own(c, p, leases); len(has) == 0 && p.Settled && p.State == crowbar.Active {
+			out = append(out, role.Stray{What: "lease of flannel", Name: p.Node, Node: p.Node, Address: p.Address,
+				Says: "it has role flannel, and no lease of a subnet", Remedy: "run `systemctl restart " + unit + "` on it"})
+		} else {
+			for _, key := range has {
+				delete(leases, key)
+			}
+		}
+	}
+	for _, kv := range found.Kvs { // in order
+		if at, left := leases[string(kv.Key)]; left {
+			out = append(out, strange(c, string(kv.Key), at))
+		}
+	}
+	return role.Found(out)
+}
+
+// own is the keys of a node's leases.
+func own(c config, p role.Peer, leases map[string]string) []string {
+	mine := map[string]bool{p.Address: true}
+	if under, _ := p.Wall["flannel-underlay"].(string); under != "" { // "device address"
+		mine[under[strings.LastIndex(under, " ")+1:]] = true
+	}
+	subnet, _ := p.Wall["flannel-subnet"].(string)
+	by, _ := c.leaseKey(subnet) // "" where there is none
+	var out []string
+	for key, at := range leases {
+		if key == by || mine[at] {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+func strange(c config, key, address string) role.Stray {
+	x := role.Stray{What: "lease of flannel", Name: strings.Replace(strings.TrimPrefix(key, c.Prefix+"/subnets/"), "-", "/", 1), Address: address,
+		Says: "no node has leased it", Mend: crowbar.MendForget}
+	if address != "" {
+		x.Says = "it is leased to " + address + ", which is no node of flannel's"
+	} else { // a peer takes leases out by their address
+		x.Mend, x.Remedy = crowbar.MendByHand, "delete the key "+key+" from etcd; or wait a day, and it runs out"
+	}
+	return x
+}
