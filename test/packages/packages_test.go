@@ -107,8 +107,8 @@ func TestPackages(t *testing.T) {
 	t.Run("unit", func(t *testing.T) {
 		run(t, "../../packaging/files", nil, "systemd-analyze", "security", "--offline=true", "--threshold="+highest, "kubeclampd.service")
 	})
-	var barclamps string
-	t.Run("trees", func(t *testing.T) { barclamps = trees(t) })
+	barclamps := t.TempDir()
+	t.Run("trees", func(t *testing.T) { trees(t, barclamps) })
 	t.Run("nodes", func(t *testing.T) { live(t, here, first, build(t, here, nil, "--version", "9.0.0"), barclamps) })
 }
 

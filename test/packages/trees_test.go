@@ -9,10 +9,9 @@ import (
 	"testing"
 )
 
-// trees makes packages of the barclamp's tree for both servers, two versions, and gives the folder with them: VERSION/SERVER.deb, .rpm.
-func trees(t *testing.T) string {
+// trees makes packages of the barclamp's tree for both servers, two versions, in a folder: VERSION/SERVER.deb, .rpm.
+func trees(t *testing.T, dir string) {
 	t.Helper()
-	dir := t.TempDir()
 	write := func(server, version, to string) {
 		t.Helper()
 		run(t, "../..", nil, "bin/kubeclamp", "barclamps", "package", "--for", server, "--version", version, "-o", to, "--artifact-cache", filepath.Join(cache(), "artifacts"))
@@ -37,7 +36,6 @@ func trees(t *testing.T) string {
 	if out, err := exec.Command("lintian", append([]string{"--fail-on", "error,warning"}, debs...)...).CombinedOutput(); err != nil || len(debs) != 3 {
 		t.Errorf("%d packages: %v\n%s", len(debs), err, out)
 	}
-	return dir
 }
 
 // treeSteps are the life of a barclamp's tree on the machine of an OpenCrowbar server.
