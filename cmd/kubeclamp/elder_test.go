@@ -34,6 +34,8 @@ var elders = regexp.MustCompile(`^(` + strings.Join([]string{
 	`GET /api/v2/networks/[^/]+/(network_ranges|network_routers|network_allocations)`,
 	`(GET|PUT|PATCH) /api/v2/(nodes|roles|node_roles|deployments|deployment_roles)/[^/]+/attribs/[^/]+`,
 	`GET /api/v2/(roles|node_roles|deployment_roles)/[^/]+/attribs`,
+	`GET /api/v2/groups/[^/]+/nodes`,
+	`(POST|DELETE) /api/v2/groups/[^/]+/nodes/[^/]+`,
 }, "|") + `)$`)
 
 // old is a server that was written before kubeclamp: what it does not know is not there, and nobody has a token.

@@ -15,12 +15,13 @@ import (
 func (a *app) takeOverCommand() *cobra.Command {
 	var from, key string
 	var do bool
-	cmd := &cobra.Command{Use: "import --from URL", Short: "Take over nodes, networks, deployments, bindings and attribs of an OpenCrowbar or Digital Rebar server; shows what it would do, --apply does it", Args: cobra.NoArgs,
-		Long: `Take over nodes, networks, deployments, bindings and attribs of an OpenCrowbar or Digital Rebar server (version 2), by its API. That
-server is only read. Without --apply nothing is changed here either: what would be made is shown, and what is left out, and why.
+	cmd := &cobra.Command{Use: "import --from URL", Short: "Take over nodes, networks, deployments, bindings, attribs, groups and users of an OpenCrowbar or Digital Rebar server; shows what it would do, --apply does it", Args: cobra.NoArgs,
+		Long: `Take over nodes, networks, deployments, bindings, attribs, groups and users of an OpenCrowbar or Digital Rebar server (version 2), by
+its API. That server is only read. Without --apply nothing is changed here either: what would be made is shown, and what is left out, and why.
 
 Everything that is made stays proposed: nothing runs before 'kubeclamp commit'. What is here already is left as it is, so that an
-import may be done again, also after one that was interrupted.`,
+import may be done again, also after one that was interrupted. Nobody can read passwords and secrets there: users have none here and
+cannot sign in before 'kubeclamp users password NAME', and secret attribs are set by 'kubeclamp set --from-file'.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if from == "" {
 				return usage("say --from URL, the server to take over")

@@ -21,7 +21,10 @@ func moves(there, here *survey) []move {
 	out = append(out, moveNodes(there, here)...)
 	out = append(out, moveAllocations(there, here)...)
 	out = append(out, moveAttribs(there, here)...)
-	return append(out, moveBindings(there, here)...)
+	out = append(out, moveBindings(there, here)...)
+	out = append(out, moveOwnValues(there, here)...)
+	out = append(out, moveGroups(there, here)...)
+	return append(out, moveUsers(there, here)...)
 }
 
 func maker(k crowbar.Kind, body object) func(context.Context, *client.Client) error {
@@ -160,22 +163,47 @@ func moveAttribs(from, here *survey) []move {
 			if reflect.DeepEqual(at["value"], defaultOf(at)) || at["value"] == nil {
 				continue
 			}
-			m := move{Kind: "attrib", Name: d + ": " + name, Action: "skip"}
-			switch mine := here.attribs[name]; {
-			case mine == nil:
-				m.Why = "no barclamp here has it"
-			case here.values[d][name] != nil && reflect.DeepEqual(here.values[d][name]["value"], at["value"]):
-				m.Action = "there"
-			case mine["writable"] != true && mine["schema"] == nil:
-				m.Why = "it is not to be set by people"
-			case mine["secret"] == true:
-				m.Why = "it is secret: kubeclamp set --from-file"
-			default:
-				m.Action = "make"
-				value := at["value"]
-				m.do = func(ctx context.Context, c *client.Client) error {
-					return c.SetAttrib(ctx, crowbar.KindDeployment, d, name, value)
-				}
+			already := here.values[d][name] != nil && reflect.DeepEqual(here.values[d][name]["value"], at["value"])
+			out = append(out, here.taken(crowbar.KindDeployment, d, name, at["value"], already))
+		}
+	}
+	return out
+}
+
+// taken is an attrib's value of an object that is set here, if it can be.
+func (s *survey) taken(k crowbar.Kind, of, name string, value any, already bool) move {
+	m := move{Kind: "attrib", Name: of + ": " + name, Action: "skip"}
+	switch mine := s.attribs[name]; {
+	case mine == nil:
+		m.Why = "no barclamp here has it"
+	case already:
+		m.Action = "there"
+	case mine["writable"] != true && mine["schema"] == nil:
+		m.Why = "it is not to be set by people"
+	case mine["secret"] == true:
+		m.Why = "it is secret: kubeclamp set --from-file"
+	default:
+		m.Action = "make"
+		m.do = func(ctx context.Context, c *client.Client) error { return c.SetAttrib(ctx, k, of, name, value) }
+	}
+	return m
+}
+
+// moveOwnValues sets what was said of one node, or of one role on it.
+func moveOwnValues(from, here *survey) []move {
+	var out []move
+	for _, of := range slices.Sorted(maps.Keys(from.own)) {
+		node, role, bound := strings.Cut(of, "/")
+		k := crowbar.KindNode
+		if bound {
+			k = crowbar.KindNodeRole
+		}
+		for _, name := range slices.Sorted(maps.Keys(from.own[of])) {
+			value := from.own[of][name]
+			was, said := here.own[of][name]
+			m := here.taken(k, of, name, value, said && reflect.DeepEqual(was, value))
+			if m.Action == "make" && (from.lost(here, node) || bound && !has(here.roles, role)) {
+				m.Action, m.Why, m.do = "skip", "what it is said of is left out", nil
 			}
 			out = append(out, m)
 		}
@@ -202,10 +230,9 @@ func defaultOf(at object) any {
 func moveBindings(from, here *survey) []move {
 	var out []move
 	bound := here.bound()
-	system, lost := map[string]bool{}, map[string]bool{}
+	system := map[string]bool{}
 	for _, n := range from.nodes {
 		system[str(n["id"])] = n["system"] == true
-		lost[str(n["name"])] = from.address(n) == "" && !has(here.nodes, str(n["name"]))
 	}
 	slices.SortFunc(from.nodeRoles, func(a, b object) int {
 		x, _ := a["cohort"].(float64)
@@ -221,7 +248,7 @@ func moveBindings(from, here *survey) []move {
 		switch {
 		case bound[node+"/"+role]:
 			m.Action = "there"
-		case lost[node]:
+		case from.lost(here, node):
 			m.Action, m.Why = "skip", "its node is left out"
 		case !has(here.roles, role) && !strings.HasPrefix(role, "network-"):
 			m.Action, m.Why = "skip", "no barclamp here has the role (import its barclamp first, if it has script roles)"

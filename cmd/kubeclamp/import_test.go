@@ -30,6 +30,9 @@ func TestImport(t *testing.T) {
 				"set -d k8s flannel-backend=host-gw",
 				`attribs create {"name":"theirs","map":"a/b","barclamp":"kubeclamp","role":"flannel","writable":true}`,
 				"set -d k8s theirs=1",
+				"nodes set n1 attrib node-network to 10.9.0.0/24", "noderoles set n1/flannel attrib flannel-port to 8473", "noderoles set n2/docker attrib docker-version to x",
+				`groups create {"name":"left","category":"rack","description":"the left one"}`, "groups add n1 to left", "groups add n2 to left",
+				`users create {"username":"jane","email":"jane@example.com","is_admin":true}`, `users create {"username":"joe"}`,
 			} {
 				words := strings.Fields(args)
 				if head, object, is := strings.Cut(args, " {"); is {
@@ -67,7 +70,8 @@ func TestImport(t *testing.T) {
 				t.Error("it was only to be shown, and is made")
 			}
 			for what, action := range map[string]string{"deployment k8s": "make", "node n1.example.com": "make", "network admin-internal": "make", "address 10.9.0.10/24": "make", "attrib k8s: flannel-backend": "make",
-				"attrib k8s: theirs": "skip", "binding n1.example.com/flannel": "make", "node n2.example.com": "skip", "binding n2.example.com/docker": "skip"} {
+				"attrib k8s: theirs": "skip", "attrib n1.example.com: node-network": "make", "attrib n1.example.com/flannel: flannel-port": "make", "attrib n2.example.com/docker: docker-version": "skip",
+				"group left": "make", "member left: n1.example.com": "make", "member left: n2.example.com": "skip", "user jane": "make", "user joe": "make", "user operator": "make", "binding n1.example.com/flannel": "make", "node n2.example.com": "skip", "binding n2.example.com/docker": "skip"} {
 				if shown[what] != action {
 					t.Errorf("%s: %q, want %q", what, shown[what], action)
 				}
@@ -90,6 +94,18 @@ func TestImport(t *testing.T) {
 			if v, _, code := cli(t, "deployments", "get", "k8s", "attrib", "flannel-backend"); code != 0 || !strings.Contains(v, "host-gw") {
 				t.Errorf("the attrib is %s", v)
 			}
+			for _, args := range []string{"nodes get n1 attrib node-network", "noderoles get n1/flannel attrib flannel-port"} {
+				if v, errs, code := cli(t, strings.Fields(args)...); code != 0 || !strings.Contains(v, "10.9.0.0/24") && !strings.Contains(v, "8473") {
+					t.Errorf("%s: %s%s", args, v, errs)
+				}
+			}
+			jane := s.UserNamed("jane")
+			if jane == nil || !jane.Admin || jane.Email != "jane@example.com" || jane.Credentials != nil {
+				t.Errorf("%+v", jane)
+			}
+			if g := s.Group(n.Groups[0]); len(n.Groups) != 1 || g.Name != "left" || g.Category != "rack" || g.Description != "the left one" {
+				t.Errorf("%v %+v", n.Groups, g)
+			}
 			for nr := range s.NodeRoles() {
 				if nr.State != crowbar.Proposed {
 					t.Errorf("node-role %d is %s: nothing is to run by itself", nr.ID, nr.State)
@@ -101,7 +117,7 @@ func TestImport(t *testing.T) {
 				}
 			}
 			now := here.engine.View()
-			for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindNetwork, crowbar.KindAllocation, crowbar.KindAttrib} {
+			for _, k := range []crowbar.Kind{crowbar.KindNode, crowbar.KindDeployment, crowbar.KindDeploymentRole, crowbar.KindNodeRole, crowbar.KindNetwork, crowbar.KindAllocation, crowbar.KindAttrib, crowbar.KindUser, crowbar.KindGroup} {
 				if diff := cmp.Diff(slices.Collect(s.All(k)), slices.Collect(now.All(k))); diff != "" {
 					t.Errorf("the second time changed something: %s", diff)
 				}
