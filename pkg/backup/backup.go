@@ -104,7 +104,7 @@ func (b *Backups) Create(ctx context.Context, deployment crowbar.ID, why string)
 func (b *Backups) fill(ctx context.Context, s *crowbar.Snapshot, dep *crowbar.Deployment, dir string, made *crowbar.Backup) error {
 	members := members(s, dep.ID)
 	if len(members) == 0 {
-		return crowbar.Errorf(crowbar.Conflict, "no etcd has been applied in it: there is nothing to back up")
+		return crowbar.Errorf(crowbar.Conflict, "no etcd that gives backups has been applied in it: there is nothing to back up")
 	}
 	file := filepath.Join(dir, EtcdFile)
 	var refused []error
@@ -155,7 +155,7 @@ func (b *Backups) take(ctx context.Context, etcd crowbar.ID, file string) (crowb
 // members is the applied node-roles of etcd in a deployment, those that serve first.
 func members(s *crowbar.Snapshot, deployment crowbar.ID) []crowbar.ID {
 	r := s.RoleNamed("etcd")
-	if r == nil {
+	if r == nil || r.Jig == "script" { // scripts of a foreign barclamp give no backup
 		return nil
 	}
 	var well, rest []crowbar.ID

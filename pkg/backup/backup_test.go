@@ -237,6 +237,21 @@ func TestDue(t *testing.T) {
 	}
 }
 
+// An etcd whose role is a folder of scripts gives no backup, and nothing is said of that every minute.
+func TestScriptsGiveNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quickly)
+	r := *w.state.RoleNamed("etcd")
+	r.Jig = "script"
+	w.state = w.state.Apply(0, crowbar.Change{Put: &r})
+	if err := w.Due(t.Context(), time.Now()); err != nil || len(w.names()) > 0 {
+		t.Errorf("%v, %v", w.names(), err)
+	}
+	if _, err := w.Create(t.Context(), 3, backup.Asked); crowbar.KindOf(err) != crowbar.Conflict {
+		t.Error(err)
+	}
+}
+
 func TestBefore(t *testing.T) {
 	etcd, other := crowbar.Role{Name: "etcd", Exclusive: []crowbar.Exclusive{{Gate: "peers-active"}}}, crowbar.Role{Name: "other"}
 	dep := crowbar.Deployment{ID: 3, Name: "k8s"}
