@@ -51,7 +51,7 @@ func (t *trial) newWitness(ctx context.Context) (*witness, error) {
 	run, halt := context.WithCancel(context.WithoutCancel(ctx))
 	w := &witness{nodes: maps.Clone(t.address), halt: halt, began: time.Now(), last: time.Now(), http: &http.Client{Timeout: 2 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}}}}
-	w.wg.Go(func() { w.watch(run) })
+	w.watch(run)
 	return w, nil
 }
 
@@ -79,20 +79,21 @@ func (w *witness) story() string {
 	return strings.Join(w.history, "")
 }
 
+// watch asks each node on its own: one that does not answer must not keep the others from being asked.
 func (w *witness) watch(ctx context.Context) {
-	tick := time.NewTicker(300 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		var wg sync.WaitGroup
-		for _, address := range w.nodes {
-			wg.Go(func() { w.look(ctx, address) })
-		}
-		wg.Wait()
+	for _, address := range w.nodes {
+		w.wg.Go(func() {
+			tick := time.NewTicker(300 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+					w.look(ctx, address)
+				}
+			}
+		})
 	}
 }
 
@@ -132,7 +133,9 @@ func (w *witness) look(ctx context.Context, address string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.longest, w.last = max(w.longest, at.Sub(w.last)), at
+	if gap := at.Sub(w.last); gap > 0 {
+		w.longest, w.last = max(w.longest, gap), at
+	}
 	if members != w.members {
 		w.members = members
 		w.history = append(w.history, fmt.Sprintf("  %6.1f s  %s\n", time.Since(w.began).Seconds(), members))

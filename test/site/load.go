@@ -53,11 +53,20 @@ type Seen struct {
 	Failed        int
 	Errors        []string      // the first of them
 	Gap           time.Duration // longest that one program was without an answer
+	GapEnd        time.Time     // when that was over
 	Slow          time.Duration // longest that one request took
 }
 
 func (s Seen) String() string {
-	return fmt.Sprintf("%d reads, %d writes, %d failed, longest gap %.2f s, slowest request %.2f s", s.Reads, s.Writes, s.Failed, s.Gap.Seconds(), s.Slow.Seconds())
+	return fmt.Sprintf("%d reads, %d writes, %d failed, longest gap %.2f s (until %s), slowest request %.2f s",
+		s.Reads, s.Writes, s.Failed, s.Gap.Seconds(), s.GapEnd.Format(time.TimeOnly), s.Slow.Seconds())
+}
+
+// lull notes a time without an answer, if it is the longest.
+func (s *Seen) lull(from, until time.Time) {
+	if gap := until.Sub(from); gap > s.Gap {
+		s.Gap, s.GapEnd = gap, until
+	}
 }
 
 // StartLoad starts the programs on this machine. from is any node whose balancer's config they take over.
@@ -211,7 +220,7 @@ func (l *Load) Seen() Seen {
 	s := l.seen
 	s.Errors = slices.Clone(s.Errors)
 	for _, at := range l.last {
-		s.Gap = max(s.Gap, time.Since(at))
+		s.lull(at, time.Now())
 	}
 	return s
 }
@@ -335,6 +344,6 @@ func (l *Load) answered(who int, began time.Time, err error) {
 		}
 		return
 	}
-	l.seen.Gap = max(l.seen.Gap, now.Sub(l.last[who]))
+	l.seen.lull(l.last[who], now)
 	l.last[who] = now
 }
