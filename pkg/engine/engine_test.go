@@ -436,22 +436,34 @@ func TestDeleteNode(t *testing.T) {
 	}
 }
 
+// What runs on a node that is deleted ends, and is taken off then.
 func TestDeleteNodeWhileItRuns(t *testing.T) {
 	w := build(t)
 	w.apply(two())
-	for _, nr := range graph.Runnable(w.View()) {
-		if w.View().Node(nr.Node).System {
-			continue
-		}
-		if _, err := w.Begin(t.Context(), nr.ID); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.DeleteNode(t.Context(), nr.Node, false); crowbar.KindOf(err) != crowbar.Conflict || !strings.Contains(err.Error(), "running") {
-			t.Errorf("%v", err)
-		}
-		return
+	nr := w.nr("base", "n2")
+	work, err := w.Begin(t.Context(), nr.ID)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("nothing runs")
+	if err := w.DeleteNode(t.Context(), nr.Node, false); err != nil {
+		t.Fatal(err)
+	}
+	if now := w.View().NodeRole(nr.ID); now == nil || now.State != crowbar.Transition || !now.Removing || !w.View().Node(nr.Node).Removing {
+		t.Fatalf("while it runs: %+v", now)
+	}
+	if err := w.Finish(t.Context(), nr.ID, work.Attempt, well(work)); err != nil {
+		t.Fatal(err)
+	}
+	var removed []string
+	w.drain(func(work *crowbar.Work) crowbar.Outcome {
+		if work.Remove {
+			removed = append(removed, work.Role.Name)
+		}
+		return crowbar.Outcome{}
+	})
+	if !slices.Equal(removed, []string{"base"}) || w.View().Node(nr.Node) != nil {
+		t.Errorf("removed %v, and the node is %+v", removed, w.View().Node(nr.Node))
+	}
 }
 
 func TestHostKey(t *testing.T) {

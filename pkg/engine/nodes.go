@@ -125,7 +125,7 @@ func (e *Engine) RecordHostKey(ctx context.Context, id crowbar.ID, key string) e
 }
 
 // DeleteNode takes a node out. What is applied on it is unbound, highest cohort first, and taken off by runs; the node goes
-// when the last of them is done. With force (for a node that is dead) everything is forgotten at once and nothing is run.
+// when the last of them is done; what runs just now ends first. With force (for a node that is dead) everything is forgotten at once and nothing is run.
 func (e *Engine) DeleteNode(ctx context.Context, id crowbar.ID, force bool) error {
 	err := e.change(ctx, func(d *draft) error { return deleteNode(d, id, force) })
 	if err != nil {
@@ -150,11 +150,6 @@ func deleteNode(d *draft, id crowbar.ID, force bool) error {
 	}
 	bound := d.s.NodeRolesOn(id)
 	slices.Reverse(bound)
-	for _, nr := range bound {
-		if nr.State == crowbar.Transition {
-			return crowbar.Errorf(crowbar.Conflict, "%s is running: wait for its end, or pause its deployment first", place(d.s, nr))
-		}
-	}
 	for _, nr := range bound {
 		if d.s.NodeRole(nr.ID) == nil { // went with one above it
 			continue
