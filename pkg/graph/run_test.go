@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -490,6 +491,18 @@ func TestCriticalPath(t *testing.T) {
 	w.want(strings.Join(names, " "), "prep@a proxy@a etcd@a etcd@b master@b")
 	if length != 19*time.Second {
 		t.Errorf("length is %s", length)
+	}
+}
+
+// What leaves uses its cluster's members until it is gone: none of them goes before it.
+func TestAMemberGoesAfterWhatUsesItAndLeavesAsWell(t *testing.T) {
+	w := three(t)
+	w.settle()
+	w.apply(Unbind(w.s, w.at("etcd@c").ID))
+	w.apply(Unbind(w.s, w.at("master@b").ID))
+	order := w.settle()
+	if master, member := slices.Index(order, "master@b"), slices.Index(order, "etcd@c"); master < 0 || member < master {
+		t.Errorf("they go in the order %v", order)
 	}
 }
 

@@ -158,9 +158,9 @@ func (v *view) user(nr *crowbar.NodeRole) *crowbar.NodeRole {
 	return nil
 }
 
-// comes says that a node-role runs, or will by itself.
+// comes says that a node-role runs, or will by itself; its removal is a run as well, and what goes uses others until it is gone.
 func (v *view) comes(nr *crowbar.NodeRole) bool {
-	if nr == nil || nr.Removing {
+	if nr == nil {
 		return false
 	}
 	if is, known := v.coming[nr.ID]; known {
@@ -172,7 +172,7 @@ func (v *view) comes(nr *crowbar.NodeRole) bool {
 		is = true
 	case crowbar.Todo:
 		r, h := v.unfit(nr, v.use(nr.Node))
-		is = h.what == free || h.what == crowded
+		is = h.what == free || h.what == crowded || h.what == above && h.by.State != crowbar.Error
 		if is && len(r.Exclusive) > 0 {
 			is = v.exclusion(nr, r).what != gated
 		}
