@@ -95,7 +95,7 @@ func serve(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	ann = annealer.New(annealer.Config{Engine: eng, Hush: hush, Owner: st.me.Owner, Jigs: hands, Artifacts: copies.With(cache), Before: copies.Before, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, KeepLogs: c.keepRuns, Log: c.log,
+	ann = annealer.New(annealer.Config{Engine: eng, Hush: hush, Owner: st.me.Owner, Jigs: hands, Artifacts: copies.With(cache), Before: copies.Before, Acting: eng.Acting, LogDir: filepath.Join(c.dataDir, "runs"), Parallel: c.parallel, KeepLogs: c.keepRuns, Log: c.log,
 		Roles: func(name string) (role.Role, error) { return none.role(ctx, eng.View(), host, name) },
 		Mine:  func(node crowbar.ID) bool { return graph.Share(st.Owners(), node) == st.me.Owner }})
 	return run(ctx, c, st, eng, ann, copies, newCheckup(st, host))

@@ -44,7 +44,9 @@ type Config struct {
 	Mine      func(node crowbar.ID) bool // whether this daemon starts runs on a node; nil = on all
 	// Before is called with each run that is about to begin on its node, which it may make a backup before. Its error is noted
 	// in the run's log, and the run begins all the same: it may be what mends the reason. nil = nothing is done.
-	Before   func(ctx context.Context, w *crowbar.Work) (crowbar.Backup, error)
+	Before func(ctx context.Context, w *crowbar.Work) (crowbar.Backup, error)
+	// Acting gives a node-role that has been applied, for an action. nil = runs cannot have others wait.
+	Acting   func(ctx context.Context, id crowbar.ID) (*crowbar.Work, error)
 	LogDir   string        // run logs: LogDir/<node-role / 64>/<node-role>-<attempt>.log
 	KeepLogs int           // runs of a node-role that keep their log; 0 = 5
 	Parallel int           // nodes at once; 0 = 30

@@ -242,6 +242,7 @@ func (a *Annealer) target(w *crowbar.Work, node *crowbar.Node, rec *recorder, st
 		Node: node.Short(), Address: node.Address, Deployment: w.Deployment.Name, Arch: node.Arch,
 		Attribs: w.Attribs, Tree: w.Tree, Maps: w.Maps, Peers: w.Peers, First: w.First, Again: w.Again, Last: w.Last, Conn: rec,
 		Artifacts: &artifacts{from: a.Artifacts, arch: node.Arch, to: rec, log: rec.log},
+		Hold:      a.holder(w, rec.log),
 		Log: func(format string, args ...any) {
 			text := rec.log.out.mask(fmt.Sprintf(format, args...))
 			rec.log.line("%s", text)

@@ -38,7 +38,7 @@ func targetOut(t role.Target, hands uint32) (*rolev1.Target, error) {
 		return nil, crowbar.Errorf(crowbar.Invalid, "attribs of node %s: %w", t.Node, err)
 	}
 	out := &rolev1.Target{Node: t.Node, Address: t.Address, Deployment: t.Deployment, Arch: t.Arch, AttribsJson: attribs,
-		First: t.First, Again: t.Again, Last: t.Last, DryRun: t.DryRun, Hands: hands}
+		First: t.First, Again: t.Again, Last: t.Last, DryRun: t.DryRun, Hands: hands, Holds: t.Hold != nil}
 	for _, p := range t.Peers {
 		wall, err := dataOut(p.Wall)
 		if err != nil {

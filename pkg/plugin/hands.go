@@ -251,6 +251,16 @@ func (h *hands) logf(format string, a ...any) {
 	_, _ = h.Log(h.ctx, &rolev1.LogRequest{Line: fmt.Sprintf(format, a...)})
 }
 
+// hold has the daemon hold up those that write; the way back is not given up when the run is.
+func (h *hands) hold(ctx context.Context) (release func(), err error) {
+	_, err = h.Hold(ctx, &rolev1.HoldRequest{})
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), role.HoldLimit)
+		defer cancel()
+		_, _ = h.Release(ctx, &rolev1.ReleaseRequest{}) // else it ends by itself
+	}, statusIn(err)
+}
+
 // artifacts is role.Artifacts in the role's process.
 type artifacts struct{ *hands }
 

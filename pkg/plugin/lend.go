@@ -20,6 +20,9 @@ type lent struct {
 	rolev1.UnimplementedHandsServiceServer
 	on    role.Target
 	hello func()
+
+	mu      sync.Mutex
+	release func() // ends the last Hold
 }
 
 // Hello tells that the role's process has connected.
@@ -223,6 +226,33 @@ func (l *lent) PutArtifact(ctx context.Context, in *rolev1.PutArtifactRequest) (
 func (l *lent) Log(_ context.Context, in *rolev1.LogRequest) (*rolev1.LogResponse, error) {
 	l.on.Logf("%s", in.GetLine())
 	return &rolev1.LogResponse{}, nil
+}
+
+// Hold has those wait that write into what the role keeps.
+func (l *lent) Hold(ctx context.Context, _ *rolev1.HoldRequest) (*rolev1.HoldResponse, error) {
+	if l.on.Hold == nil {
+		return nil, statusOut(crowbar.Errorf(crowbar.Invalid, "nobody can be asked to wait"))
+	}
+	release, err := l.on.Hold(ctx)
+	l.mu.Lock()
+	l.release = release
+	l.mu.Unlock()
+	if err != nil {
+		return nil, statusOut(err)
+	}
+	return &rolev1.HoldResponse{}, nil
+}
+
+// Release lets them go on.
+func (l *lent) Release(context.Context, *rolev1.ReleaseRequest) (*rolev1.ReleaseResponse, error) {
+	l.mu.Lock()
+	release := l.release
+	l.release = nil
+	l.mu.Unlock()
+	if release != nil {
+		release()
+	}
+	return &rolev1.ReleaseResponse{}, nil
 }
 
 func newHandsServer(l *lent, o []grpc.ServerOption) *grpc.Server {

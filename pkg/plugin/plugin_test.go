@@ -484,3 +484,43 @@ func TestActions(t *testing.T) {
 		t.Errorf("an action of a role that has none: %v", err)
 	}
 }
+
+// What a role does while others are held up is done whether they wait or not, and they are released after it.
+func TestHold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fails error
+		none  bool
+		want  string
+		log   string
+	}{
+		"all wait":     {want: "hold release"},
+		"one does not": {fails: errors.New("app on n2 does not answer"), want: "hold release", log: "app on n2 does not answer"},
+		"nobody can":   {none: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			var seen []string
+			see := func(what string) {
+				mu.Lock()
+				defer mu.Unlock()
+				seen = append(seen, what)
+			}
+			log := ""
+			on := role.Target{Node: "n1", Conn: &fake{}, Artifacts: artifactsOf{}, Attribs: crowbar.Data{"do": "held"},
+				Log: func(format string, a ...any) { log += fmt.Sprintf(format, a...) },
+				Hold: func(context.Context) (func(), error) {
+					see("hold")
+					return func() { see("release") }, tt.fails
+				}}
+			if tt.none {
+				on.Hold = nil
+			}
+			if _, err := get(t, host(t), "hands").Apply(t.Context(), on); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(seen, " "); got != tt.want || !strings.Contains(log, tt.log) {
+				t.Errorf("%q, log %q", got, log)
+			}
+		})
+	}
+}

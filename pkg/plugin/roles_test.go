@@ -99,7 +99,7 @@ func (mirror) Apply(_ context.Context, on role.Target) (role.Result, error) {
 
 // plainTarget leaves out what is an object on each side.
 func plainTarget(on role.Target) role.Target {
-	on.Conn, on.Artifacts, on.Log = nil, nil, nil
+	on.Conn, on.Artifacts, on.Log, on.Hold = nil, nil, nil, nil
 	return on
 }
 
@@ -135,6 +135,11 @@ var handsTests = map[string]func(context.Context, role.Target) error{
 	"plain":       func(context.Context, role.Target) error { return errors.New("x") },
 	"half done":   func(context.Context, role.Target) error { return errors.New("x") },
 	"panic":       func(context.Context, role.Target) error { panic("a role that panics") },
+	"held": func(ctx context.Context, on role.Target) error {
+		done := false
+		on.Held(ctx, func() { done = true })
+		return expect(done, "what those that write were held up for was not done")
+	},
 	"get missing": func(ctx context.Context, on role.Target) error {
 		_, err := on.Conn.Get(ctx, "/missing")
 		if !errors.Is(err, fs.ErrNotExist) {

@@ -150,5 +150,8 @@ func (s *server) target(ctx context.Context, t *rolev1.Target) (role.Target, fun
 		return on, nil, crowbar.Errorf(crowbar.Unavailable, "connect to the daemon's hands: %w", err)
 	}
 	on.Conn, on.Artifacts, on.Log = h, artifacts{h}, h.logf
+	if t.GetHolds() {
+		on.Hold = h.hold
+	}
 	return on, func() { c.Close() }, nil
 }

@@ -49,6 +49,17 @@ type Actor interface {
 // Args are "node", a short host name, and "address". It is done again after a crash, and what is not there any more is as good.
 const Forget = "forget"
 
+// Hold and Release are the actions of a role whose programs write into a store that another role keeps, which it requires: on one
+// node they wait, HoldLimit at the most whatever becomes of the daemon, so that the store can do what would cost it a write that is
+// under way. What does not run there is as good. See Target.Hold.
+const (
+	Hold    = "hold"
+	Release = "release"
+)
+
+// HoldLimit is shorter than what watches those programs takes for a failure.
+const HoldLimit = 700 * time.Millisecond
+
 // Gone is the node that an action Forget is about.
 func (a Action) Gone() (node, address string, err error) {
 	node, _ = a.Args["node"].(string)
@@ -89,6 +100,10 @@ type Target struct {
 	Artifacts  Artifacts                     // the host's catalogue of binaries and images
 	DryRun     bool                          // answer with the changes, make none; what does not say that it reads is refused
 	Log        func(format string, a ...any) // a line for the run log and the status; no secrets
+	// Hold has the programs that write into what this role keeps wait, on all nodes, until release or for HoldLimit. It is asked
+	// of the roles that require this one and have the actions Hold and Release. An error says which nodes do not wait; release is
+	// never nil. nil = nobody can be asked.
+	Hold func(ctx context.Context) (release func(), err error)
 
 	// What OpenCrowbar's jigs are given of the same: crowbar.Work. Only for roles of jig script, which are no plugins.
 	Tree crowbar.Data
@@ -135,6 +150,18 @@ func (t Target) Logf(format string, a ...any) {
 	if t.Log != nil {
 		t.Log(format, a...)
 	}
+}
+
+// Held calls do while the programs that write into what this role keeps wait, as far as they can be asked to.
+func (t Target) Held(ctx context.Context, do func()) {
+	if t.Hold != nil {
+		release, err := t.Hold(ctx)
+		defer release()
+		if err != nil {
+			t.Logf("not all that write wait: %v", err)
+		}
+	}
+	do()
 }
 
 // PeersOf is the peers that hold a role.

@@ -181,11 +181,11 @@ func promoted(ctx context.Context, on role.Target, c config, id uint64) (done bo
 	return false, crowbar.Errorf(crowbar.Conflict, "member %x of %s is not in the cluster any more: somebody removed it; retry this role, and it joins again", id, on.Node)
 }
 
-// leave takes a member out, its leadership first, so that clients wait for no election.
-func leave(ctx context.Context, on role.Target, c config, to *clientv3.Client, m member, list []member) error {
+// leave takes a member out, its leadership first, which goes to the first of its heirs.
+func leave(ctx context.Context, on role.Target, c config, to *clientv3.Client, m member, heirs []member) error {
 	if self, err := etcdclient.Open(on.Conn, c.Admin, c.clientURL()); err == nil {
 		defer self.Close()
-		handOver(ctx, on, self, m, list)
+		handOver(ctx, on, self, m, heirs)
 	}
 	on.Logf("etcd: remove member %s", m.label())
 	if err := expel(ctx, to, m.ID); err != nil {
@@ -221,20 +221,40 @@ func patiently(ctx context.Context, what string, change func(context.Context) er
 	return errors.Join(final, err)
 }
 
-func handOver(ctx context.Context, on role.Target, self *clientv3.Client, m member, list []member) {
+// handOver gives leadership away, so that clients wait for no election. Writes that are under way just then would be lost: etcd drops
+// them, and their clients wait until they time out. So whoever writes is held up meanwhile.
+func handOver(ctx context.Context, on role.Target, self *clientv3.Client, m member, heirs []member) {
 	ctx, cancel := context.WithTimeout(ctx, etcdclient.Answer)
 	defer cancel()
 	st, err := self.Status(ctx, self.Endpoints()[0])
 	if err != nil || st.Leader != m.ID {
 		return
 	}
-	for _, o := range list {
+	for _, o := range heirs {
 		if o.ID == m.ID || o.IsLearner {
 			continue
 		}
-		if _, err := self.MoveLeader(ctx, o.ID); err != nil {
+		on.Held(ctx, func() {
+			settled(ctx, self)
+			_, err = self.MoveLeader(ctx, o.ID)
+		})
+		if err != nil {
 			on.Logf("etcd: leadership was not handed over to %s (%v); the others elect one", o.label(), err)
 		}
 		return
 	}
+}
+
+// settled waits until the member has nothing under way, a moment at most: some write all the time.
+func settled(ctx context.Context, self *clientv3.Client) {
+	last := uint64(0)
+	_ = role.Await(ctx, "etcd to have nothing under way", role.HoldLimit/4, func(ctx context.Context) (bool, error) {
+		st, err := self.Status(ctx, self.Endpoints()[0])
+		if err != nil {
+			return false, err
+		}
+		quiet := st.RaftIndex == st.RaftAppliedIndex && st.RaftIndex == last
+		last = st.RaftIndex
+		return quiet, nil
+	})
 }

@@ -22,7 +22,7 @@ func (r *run) depart(ctx context.Context) error {
 	if err := allHealthy(ctx, r.on, r.c, list, me.ID); err != nil {
 		return err
 	}
-	return leave(ctx, r.on, r.c, to, me, list)
+	return leave(ctx, r.on, r.c, to, me, r.heirs(list))
 }
 
 // lonely says whether the node may go although no other member answers: it may, if there is none, or if it never was one.

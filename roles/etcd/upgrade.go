@@ -26,15 +26,14 @@ rm -f "$4.part"
 "$1" --endpoints "$3" --cacert "$2/ca.crt" --cert "$2/admin.crt" --key "$2/admin.key" snapshot save "$4.part" >/dev/null
 mv -f "$4.part" "$4"`
 
-// upgrade replaces the member's binaries by those of another version: its data is saved, leadership is handed over, and where
-// the new version does not serve, the one before it is put back.
+// upgrade replaces the member's binaries by those of another version: its data is saved, and where the new version does not serve, the
+// one before it is put back.
 func (r *run) upgrade(ctx context.Context, plan linux.Todo) error {
 	version := r.facts.Artifacts[role.At("etcd/etcd", r.c.Release)].Version
 	if r.local.Running {
 		if _, err := jig.Run(ctx, r.on.Conn, jig.Script(saveText, ctl, pkiDir, r.c.localURL(), before)); err != nil {
 			return fmt.Errorf("snapshot of etcd on %s before its upgrade: %w", r.on.Node, err)
 		}
-		r.stepDown(ctx)
 	}
 	return r.aside(ctx, true, func() error {
 		err := linux.Make(ctx, r.on, plan)
@@ -58,6 +57,7 @@ const stopReader = `systemctl is-active --quiet "$1" || exit 0
 systemctl stop "$1" && echo stopped`
 
 // aside does what restarts etcd while the unit that reads it has left: that says to its clients that it goes, and lets them finish.
+// Leadership has been handed over by then.
 // A run that dies meanwhile leaves it stopped; the role whose unit it is comes after this one, and starts it.
 func (r *run) aside(ctx context.Context, restart bool, do func() error) error {
 	if !restart || !r.local.Running {
@@ -67,6 +67,7 @@ func (r *run) aside(ctx context.Context, restart bool, do func() error) error {
 	if err != nil {
 		return fmt.Errorf("stop %s on %s before etcd is restarted: %w", reader, r.on.Node, err)
 	}
+	r.stepDown(ctx)
 	err = do()
 	if strings.TrimSpace(out) != "stopped" {
 		return err
@@ -85,17 +86,20 @@ func (r *run) stepDown(ctx context.Context) {
 	}
 	defer self.Close()
 	if m, ok := own(r.local.Members, r.c.peerURL()); ok {
-		handOver(ctx, r.on, self, m, r.heirs())
+		handOver(ctx, r.on, self, m, r.heirs(r.local.Members))
 	}
 }
 
 // heirs is the members in the order in which leadership goes to them: to one that has the new version, else to the node whose turn
-// comes last. So it moves as seldom as can be.
-func (r *run) heirs() []member {
+// comes last, and to one that leaves as well only where there is no other. So it moves as seldom as can be.
+func (r *run) heirs(list []member) []member {
 	rank := func(m member) int {
 		for i, p := range r.on.PeersOf("etcd") {
 			if !m.has(etcdclient.Endpoint(p.Address, r.c.PeerPort)) {
 				continue
+			}
+			if !p.Settled {
+				return 1000
 			}
 			if has, _ := p.Wall["etcd-server-version"].(string); has != "" && has != r.local.Version {
 				return -1000
@@ -104,7 +108,7 @@ func (r *run) heirs() []member {
 		}
 		return 0
 	}
-	out := slices.Clone(r.local.Members)
+	out := slices.Clone(list)
 	slices.SortStableFunc(out, func(a, b member) int { return rank(a) - rank(b) })
 	return out
 }

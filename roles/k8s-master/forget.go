@@ -7,9 +7,14 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/role"
 )
 
-// Act takes out what a master was that is gone, since its API server's identity lease would stand for another hour; or it says
-// which of those leases are of nobody.
+// Act does one of the role's actions.
 func (master) Act(ctx context.Context, on role.Target, do role.Action) (crowbar.Data, error) {
+	switch do.Name {
+	case role.Hold:
+		return nil, hold(ctx, on)
+	case role.Release:
+		return nil, release(ctx, on)
+	}
 	s, err := configure(on)
 	if err != nil {
 		return nil, err
@@ -22,6 +27,7 @@ func (master) Act(ctx context.Context, on role.Target, do role.Action) (crowbar.
 	if do.Name == role.Strays {
 		return strays(ctx, on, api)
 	}
+	// Forget: its API server's identity lease would stand for another hour.
 	node, _, err := do.Gone()
 	if err != nil {
 		return nil, err

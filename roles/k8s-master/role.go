@@ -18,7 +18,7 @@ func New() role.Role { return master{} }
 
 // Describe is what the role says of itself.
 func (master) Describe() role.Info {
-	return role.Info{Name: "k8s-master", Version: "1.0", Wants: wants, Actions: []string{role.Forget, role.Strays}}
+	return role.Info{Name: "k8s-master", Version: "1.0", Wants: wants, Actions: []string{role.Forget, role.Strays, role.Hold, role.Release}}
 }
 
 // Apply makes the node a master, waits until it serves, and lets API servers speak to kubelets.

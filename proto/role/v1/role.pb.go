@@ -212,6 +212,7 @@ type Target struct {
 	DryRun        bool                   `protobuf:"varint,9,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	Hands         uint32                 `protobuf:"varint,10,opt,name=hands,proto3" json:"hands,omitempty"` // id of the brokered connection
 	Last          bool                   `protobuf:"varint,11,opt,name=last,proto3" json:"last,omitempty"`   // no other node-role of its role serves
+	Holds         bool                   `protobuf:"varint,12,opt,name=holds,proto3" json:"holds,omitempty"` // the daemon answers Hold
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -319,6 +320,13 @@ func (x *Target) GetHands() uint32 {
 func (x *Target) GetLast() bool {
 	if x != nil {
 		return x.Last
+	}
+	return false
+}
+
+func (x *Target) GetHolds() bool {
+	if x != nil {
+		return x.Holds
 	}
 	return false
 }
@@ -2292,6 +2300,150 @@ func (*LogResponse) Descriptor() ([]byte, []int) {
 	return file_role_v1_role_proto_rawDescGZIP(), []int{34}
 }
 
+type HoldRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldRequest) Reset() {
+	*x = HoldRequest{}
+	mi := &file_role_v1_role_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldRequest) ProtoMessage() {}
+
+func (x *HoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_role_v1_role_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldRequest.ProtoReflect.Descriptor instead.
+func (*HoldRequest) Descriptor() ([]byte, []int) {
+	return file_role_v1_role_proto_rawDescGZIP(), []int{35}
+}
+
+type HoldResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldResponse) Reset() {
+	*x = HoldResponse{}
+	mi := &file_role_v1_role_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldResponse) ProtoMessage() {}
+
+func (x *HoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_role_v1_role_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldResponse.ProtoReflect.Descriptor instead.
+func (*HoldResponse) Descriptor() ([]byte, []int) {
+	return file_role_v1_role_proto_rawDescGZIP(), []int{36}
+}
+
+type ReleaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRequest) Reset() {
+	*x = ReleaseRequest{}
+	mi := &file_role_v1_role_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRequest) ProtoMessage() {}
+
+func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_role_v1_role_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_role_v1_role_proto_rawDescGZIP(), []int{37}
+}
+
+type ReleaseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseResponse) Reset() {
+	*x = ReleaseResponse{}
+	mi := &file_role_v1_role_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseResponse) ProtoMessage() {}
+
+func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_role_v1_role_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_role_v1_role_proto_rawDescGZIP(), []int{38}
+}
+
 var File_role_v1_role_proto protoreflect.FileDescriptor
 
 const file_role_v1_role_proto_rawDesc = "" +
@@ -2304,7 +2456,7 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\x05wants\x18\x03 \x03(\tR\x05wants\x12\x16\n" +
 	"\x06checks\x18\x04 \x01(\bR\x06checks\x12\x18\n" +
 	"\aremoves\x18\x05 \x01(\bR\aremoves\x12\x18\n" +
-	"\aactions\x18\x06 \x03(\tR\aactions\"\xab\x02\n" +
+	"\aactions\x18\x06 \x03(\tR\aactions\"\xc1\x02\n" +
 	"\x06Target\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1e\n" +
@@ -2319,7 +2471,8 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\adry_run\x18\t \x01(\bR\x06dryRun\x12\x14\n" +
 	"\x05hands\x18\n" +
 	" \x01(\rR\x05hands\x12\x12\n" +
-	"\x04last\x18\v \x01(\bR\x04last\"\xc1\x01\n" +
+	"\x04last\x18\v \x01(\bR\x04last\x12\x14\n" +
+	"\x05holds\x18\f \x01(\bR\x05holds\"\xc1\x01\n" +
 	"\x04Peer\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
@@ -2448,13 +2601,17 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\n" +
 	"LogRequest\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\tR\x04line\"\r\n" +
-	"\vLogResponse2\x91\x03\n" +
+	"\vLogResponse\"\r\n" +
+	"\vHoldRequest\"\x0e\n" +
+	"\fHoldResponse\"\x10\n" +
+	"\x0eReleaseRequest\"\x11\n" +
+	"\x0fReleaseResponse2\x91\x03\n" +
 	"\vRoleService\x12S\n" +
 	"\bDescribe\x12\".kubeclamp.role.v1.DescribeRequest\x1a#.kubeclamp.role.v1.DescribeResponse\x12J\n" +
 	"\x05Apply\x12\x1f.kubeclamp.role.v1.ApplyRequest\x1a .kubeclamp.role.v1.ApplyResponse\x12J\n" +
 	"\x05Check\x12\x1f.kubeclamp.role.v1.CheckRequest\x1a .kubeclamp.role.v1.CheckResponse\x12M\n" +
 	"\x06Remove\x12 .kubeclamp.role.v1.RemoveRequest\x1a!.kubeclamp.role.v1.RemoveResponse\x12F\n" +
-	"\x03Act\x12\x1d.kubeclamp.role.v1.ActRequest\x1a\x1e.kubeclamp.role.v1.ActResponse0\x012\x89\x05\n" +
+	"\x03Act\x12\x1d.kubeclamp.role.v1.ActRequest\x1a\x1e.kubeclamp.role.v1.ActResponse0\x012\xa4\x06\n" +
 	"\fHandsService\x12J\n" +
 	"\x05Hello\x12\x1f.kubeclamp.role.v1.HelloRequest\x1a .kubeclamp.role.v1.HelloResponse\x12K\n" +
 	"\x04Exec\x12\x1e.kubeclamp.role.v1.ExecRequest\x1a\x1f.kubeclamp.role.v1.ExecResponse(\x010\x01\x12F\n" +
@@ -2463,7 +2620,9 @@ const file_role_v1_role_proto_rawDesc = "" +
 	"\x04Dial\x12\x1e.kubeclamp.role.v1.DialRequest\x1a\x1f.kubeclamp.role.v1.DialResponse(\x010\x01\x12_\n" +
 	"\fStatArtifact\x12&.kubeclamp.role.v1.StatArtifactRequest\x1a'.kubeclamp.role.v1.StatArtifactResponse\x12\\\n" +
 	"\vPutArtifact\x12%.kubeclamp.role.v1.PutArtifactRequest\x1a&.kubeclamp.role.v1.PutArtifactResponse\x12D\n" +
-	"\x03Log\x12\x1d.kubeclamp.role.v1.LogRequest\x1a\x1e.kubeclamp.role.v1.LogResponseB5Z3github.com/kubeclamp/kubeclamp/proto/role/v1;rolev1b\x06proto3"
+	"\x03Log\x12\x1d.kubeclamp.role.v1.LogRequest\x1a\x1e.kubeclamp.role.v1.LogResponse\x12G\n" +
+	"\x04Hold\x12\x1e.kubeclamp.role.v1.HoldRequest\x1a\x1f.kubeclamp.role.v1.HoldResponse\x12P\n" +
+	"\aRelease\x12!.kubeclamp.role.v1.ReleaseRequest\x1a\".kubeclamp.role.v1.ReleaseResponseB5Z3github.com/kubeclamp/kubeclamp/proto/role/v1;rolev1b\x06proto3"
 
 var (
 	file_role_v1_role_proto_rawDescOnce sync.Once
@@ -2478,7 +2637,7 @@ func file_role_v1_role_proto_rawDescGZIP() []byte {
 }
 
 var file_role_v1_role_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_role_v1_role_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_role_v1_role_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_role_v1_role_proto_goTypes = []any{
 	(Trouble_Kind)(0),            // 0: kubeclamp.role.v1.Trouble.Kind
 	(*DescribeRequest)(nil),      // 1: kubeclamp.role.v1.DescribeRequest
@@ -2516,7 +2675,11 @@ var file_role_v1_role_proto_goTypes = []any{
 	(*PutArtifactResponse)(nil),  // 33: kubeclamp.role.v1.PutArtifactResponse
 	(*LogRequest)(nil),           // 34: kubeclamp.role.v1.LogRequest
 	(*LogResponse)(nil),          // 35: kubeclamp.role.v1.LogResponse
-	nil,                          // 36: kubeclamp.role.v1.ExecStart.EnvEntry
+	(*HoldRequest)(nil),          // 36: kubeclamp.role.v1.HoldRequest
+	(*HoldResponse)(nil),         // 37: kubeclamp.role.v1.HoldResponse
+	(*ReleaseRequest)(nil),       // 38: kubeclamp.role.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),      // 39: kubeclamp.role.v1.ReleaseResponse
+	nil,                          // 40: kubeclamp.role.v1.ExecStart.EnvEntry
 }
 var file_role_v1_role_proto_depIdxs = []int32{
 	4,  // 0: kubeclamp.role.v1.Target.peers:type_name -> kubeclamp.role.v1.Peer
@@ -2534,7 +2697,7 @@ var file_role_v1_role_proto_depIdxs = []int32{
 	0,  // 12: kubeclamp.role.v1.Trouble.kind:type_name -> kubeclamp.role.v1.Trouble.Kind
 	16, // 13: kubeclamp.role.v1.Trouble.ended:type_name -> kubeclamp.role.v1.Ended
 	20, // 14: kubeclamp.role.v1.ExecRequest.start:type_name -> kubeclamp.role.v1.ExecStart
-	36, // 15: kubeclamp.role.v1.ExecStart.env:type_name -> kubeclamp.role.v1.ExecStart.EnvEntry
+	40, // 15: kubeclamp.role.v1.ExecStart.env:type_name -> kubeclamp.role.v1.ExecStart.EnvEntry
 	23, // 16: kubeclamp.role.v1.PutRequest.start:type_name -> kubeclamp.role.v1.PutStart
 	28, // 17: kubeclamp.role.v1.DialRequest.start:type_name -> kubeclamp.role.v1.DialStart
 	1,  // 18: kubeclamp.role.v1.RoleService.Describe:input_type -> kubeclamp.role.v1.DescribeRequest
@@ -2550,21 +2713,25 @@ var file_role_v1_role_proto_depIdxs = []int32{
 	30, // 28: kubeclamp.role.v1.HandsService.StatArtifact:input_type -> kubeclamp.role.v1.StatArtifactRequest
 	32, // 29: kubeclamp.role.v1.HandsService.PutArtifact:input_type -> kubeclamp.role.v1.PutArtifactRequest
 	34, // 30: kubeclamp.role.v1.HandsService.Log:input_type -> kubeclamp.role.v1.LogRequest
-	2,  // 31: kubeclamp.role.v1.RoleService.Describe:output_type -> kubeclamp.role.v1.DescribeResponse
-	7,  // 32: kubeclamp.role.v1.RoleService.Apply:output_type -> kubeclamp.role.v1.ApplyResponse
-	9,  // 33: kubeclamp.role.v1.RoleService.Check:output_type -> kubeclamp.role.v1.CheckResponse
-	11, // 34: kubeclamp.role.v1.RoleService.Remove:output_type -> kubeclamp.role.v1.RemoveResponse
-	13, // 35: kubeclamp.role.v1.RoleService.Act:output_type -> kubeclamp.role.v1.ActResponse
-	18, // 36: kubeclamp.role.v1.HandsService.Hello:output_type -> kubeclamp.role.v1.HelloResponse
-	21, // 37: kubeclamp.role.v1.HandsService.Exec:output_type -> kubeclamp.role.v1.ExecResponse
-	24, // 38: kubeclamp.role.v1.HandsService.Put:output_type -> kubeclamp.role.v1.PutResponse
-	26, // 39: kubeclamp.role.v1.HandsService.Get:output_type -> kubeclamp.role.v1.GetResponse
-	29, // 40: kubeclamp.role.v1.HandsService.Dial:output_type -> kubeclamp.role.v1.DialResponse
-	31, // 41: kubeclamp.role.v1.HandsService.StatArtifact:output_type -> kubeclamp.role.v1.StatArtifactResponse
-	33, // 42: kubeclamp.role.v1.HandsService.PutArtifact:output_type -> kubeclamp.role.v1.PutArtifactResponse
-	35, // 43: kubeclamp.role.v1.HandsService.Log:output_type -> kubeclamp.role.v1.LogResponse
-	31, // [31:44] is the sub-list for method output_type
-	18, // [18:31] is the sub-list for method input_type
+	36, // 31: kubeclamp.role.v1.HandsService.Hold:input_type -> kubeclamp.role.v1.HoldRequest
+	38, // 32: kubeclamp.role.v1.HandsService.Release:input_type -> kubeclamp.role.v1.ReleaseRequest
+	2,  // 33: kubeclamp.role.v1.RoleService.Describe:output_type -> kubeclamp.role.v1.DescribeResponse
+	7,  // 34: kubeclamp.role.v1.RoleService.Apply:output_type -> kubeclamp.role.v1.ApplyResponse
+	9,  // 35: kubeclamp.role.v1.RoleService.Check:output_type -> kubeclamp.role.v1.CheckResponse
+	11, // 36: kubeclamp.role.v1.RoleService.Remove:output_type -> kubeclamp.role.v1.RemoveResponse
+	13, // 37: kubeclamp.role.v1.RoleService.Act:output_type -> kubeclamp.role.v1.ActResponse
+	18, // 38: kubeclamp.role.v1.HandsService.Hello:output_type -> kubeclamp.role.v1.HelloResponse
+	21, // 39: kubeclamp.role.v1.HandsService.Exec:output_type -> kubeclamp.role.v1.ExecResponse
+	24, // 40: kubeclamp.role.v1.HandsService.Put:output_type -> kubeclamp.role.v1.PutResponse
+	26, // 41: kubeclamp.role.v1.HandsService.Get:output_type -> kubeclamp.role.v1.GetResponse
+	29, // 42: kubeclamp.role.v1.HandsService.Dial:output_type -> kubeclamp.role.v1.DialResponse
+	31, // 43: kubeclamp.role.v1.HandsService.StatArtifact:output_type -> kubeclamp.role.v1.StatArtifactResponse
+	33, // 44: kubeclamp.role.v1.HandsService.PutArtifact:output_type -> kubeclamp.role.v1.PutArtifactResponse
+	35, // 45: kubeclamp.role.v1.HandsService.Log:output_type -> kubeclamp.role.v1.LogResponse
+	37, // 46: kubeclamp.role.v1.HandsService.Hold:output_type -> kubeclamp.role.v1.HoldResponse
+	39, // 47: kubeclamp.role.v1.HandsService.Release:output_type -> kubeclamp.role.v1.ReleaseResponse
+	33, // [33:48] is the sub-list for method output_type
+	18, // [18:33] is the sub-list for method input_type
 	18, // [18:18] is the sub-list for extension type_name
 	18, // [18:18] is the sub-list for extension extendee
 	0,  // [0:18] is the sub-list for field type_name
@@ -2606,7 +2773,7 @@ func file_role_v1_role_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_role_v1_role_proto_rawDesc), len(file_role_v1_role_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

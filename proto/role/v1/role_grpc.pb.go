@@ -293,6 +293,8 @@ const (
 	HandsService_StatArtifact_FullMethodName = "/kubeclamp.role.v1.HandsService/StatArtifact"
 	HandsService_PutArtifact_FullMethodName  = "/kubeclamp.role.v1.HandsService/PutArtifact"
 	HandsService_Log_FullMethodName          = "/kubeclamp.role.v1.HandsService/Log"
+	HandsService_Hold_FullMethodName         = "/kubeclamp.role.v1.HandsService/Hold"
+	HandsService_Release_FullMethodName      = "/kubeclamp.role.v1.HandsService/Release"
 )
 
 // HandsServiceClient is the client API for HandsService service.
@@ -313,6 +315,9 @@ type HandsServiceClient interface {
 	StatArtifact(ctx context.Context, in *StatArtifactRequest, opts ...grpc.CallOption) (*StatArtifactResponse, error)
 	PutArtifact(ctx context.Context, in *PutArtifactRequest, opts ...grpc.CallOption) (*PutArtifactResponse, error)
 	Log(ctx context.Context, in *LogRequest, opts ...grpc.CallOption) (*LogResponse, error)
+	// Hold has the programs that write into what the role keeps wait, on all nodes; Release ends that before its time.
+	Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (*HoldResponse, error)
+	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
 }
 
 type handsServiceClient struct {
@@ -421,6 +426,26 @@ func (c *handsServiceClient) Log(ctx context.Context, in *LogRequest, opts ...gr
 	return out, nil
 }
 
+func (c *handsServiceClient) Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (*HoldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HoldResponse)
+	err := c.cc.Invoke(ctx, HandsService_Hold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handsServiceClient) Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseResponse)
+	err := c.cc.Invoke(ctx, HandsService_Release_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HandsServiceServer is the server API for HandsService service.
 // All implementations must embed UnimplementedHandsServiceServer
 // for forward compatibility.
@@ -439,6 +464,9 @@ type HandsServiceServer interface {
 	StatArtifact(context.Context, *StatArtifactRequest) (*StatArtifactResponse, error)
 	PutArtifact(context.Context, *PutArtifactRequest) (*PutArtifactResponse, error)
 	Log(context.Context, *LogRequest) (*LogResponse, error)
+	// Hold has the programs that write into what the role keeps wait, on all nodes; Release ends that before its time.
+	Hold(context.Context, *HoldRequest) (*HoldResponse, error)
+	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
 	mustEmbedUnimplementedHandsServiceServer()
 }
 
@@ -472,6 +500,12 @@ func (UnimplementedHandsServiceServer) PutArtifact(context.Context, *PutArtifact
 }
 func (UnimplementedHandsServiceServer) Log(context.Context, *LogRequest) (*LogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Log not implemented")
+}
+func (UnimplementedHandsServiceServer) Hold(context.Context, *HoldRequest) (*HoldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Hold not implemented")
+}
+func (UnimplementedHandsServiceServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
 }
 func (UnimplementedHandsServiceServer) mustEmbedUnimplementedHandsServiceServer() {}
 func (UnimplementedHandsServiceServer) testEmbeddedByValue()                      {}
@@ -598,6 +632,42 @@ func _HandsService_Log_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HandsService_Hold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HoldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandsServiceServer).Hold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandsService_Hold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandsServiceServer).Hold(ctx, req.(*HoldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandsService_Release_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandsServiceServer).Release(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandsService_Release_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandsServiceServer).Release(ctx, req.(*ReleaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HandsService_ServiceDesc is the grpc.ServiceDesc for HandsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -620,6 +690,14 @@ var HandsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Log",
 			Handler:    _HandsService_Log_Handler,
+		},
+		{
+			MethodName: "Hold",
+			Handler:    _HandsService_Hold_Handler,
+		},
+		{
+			MethodName: "Release",
+			Handler:    _HandsService_Release_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
