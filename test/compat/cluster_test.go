@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -79,15 +81,21 @@ func TestNativePackage(t *testing.T) {
 // served makes the package, and a server that has it.
 func (w *world) served(name, compat string) *client.Client {
 	w.t.Helper()
-	dir := filepath.Join(w.t.TempDir(), "kubeclamp")
 	own := filepath.Join(w.t.TempDir(), "core", compat+".yml")
+	w.must(errors.Join(os.MkdirAll(filepath.Dir(own), 0o755), os.WriteFile(own, fmt.Appendf(nil, core, compat), 0o644)))
+	return w.daemon(compat, own, w.packaged(name))
+}
+
+// packaged makes the package, and gives its folder.
+func (w *world) packaged(name string) string {
+	w.t.Helper()
+	dir := filepath.Join(w.t.TempDir(), "kubeclamp")
 	out, err := exec.CommandContext(w.t.Context(), filepath.Join(w.bin, "kubeclamp"), "barclamp", "package", "--for", name, "-o", dir, "--barclamp", "../../barclamp.yaml",
 		"--artifact-cache", filepath.Join(cache(w.t), "artifacts"), "--artifacts", filepath.Join(cache(w.t), "shared")).CombinedOutput()
 	if err != nil {
 		w.t.Fatalf("%v: %s", err, out)
 	}
-	w.must(errors.Join(os.MkdirAll(filepath.Dir(own), 0o755), os.WriteFile(own, fmt.Appendf(nil, core, compat), 0o644)))
-	return w.daemon(compat, own, dir)
+	return dir
 }
 
 // server is the one that was there already.
@@ -151,6 +159,44 @@ func (s *server) commit() {
 	s.t.Logf("active after %s", time.Since(began).Round(time.Second))
 }
 
+// protocol is what a script jig does on nodes, and nothing else: the folder, what is put there, the runner, what comes back. Before it
+// ours looks whether the node has what the runner needs.
+var protocol = []*regexp.Regexp{
+	regexp.MustCompile(`^mktemp -d /tmp/scriptjig-XXXXXX$`), regexp.MustCompile(`^tar -C /tmp/scriptjig-\w+ -xpf - --no-same-owner$`),
+	regexp.MustCompile(`^/bin/bash /tmp/scriptjig-\w+/runner /tmp/scriptjig-\w+ [\w-]+$`), regexp.MustCompile(`^tar -C /tmp/scriptjig-\w+ -cf - attrs$`),
+	regexp.MustCompile(`^rm -rf -- /tmp/scriptjig-\w+$`), regexp.MustCompile(`^/bin/sh -s --$`),
+}
+
+var executed = regexp.MustCompile(`(?m)^ *[0-9.]+s exec (.*?)(?: -> | did not end|$)`)
+
+// spoken holds the logs of all runs against the protocol.
+func (s *server) spoken() {
+	s.t.Helper()
+	var all []crowbar.NodeRole
+	s.must(s.c.List(s.t.Context(), crowbar.KindNodeRole, &all))
+	count := make([]int, len(protocol))
+	for _, nr := range all {
+		var log bytes.Buffer
+		if err := s.c.Log(s.t.Context(), nr.ID.String(), 0, false, &log); crowbar.KindOf(err) == crowbar.NotFound {
+			continue // a milestone
+		}
+		for _, m := range executed.FindAllStringSubmatch(log.String(), -1) {
+			at := slices.IndexFunc(protocol, func(r *regexp.Regexp) bool { return r.MatchString(m[1]) })
+			if at < 0 {
+				s.t.Errorf("node-role %s did on its node: %s", nr.ID, m[1])
+				continue
+			}
+			count[at]++
+		}
+	}
+	for i, r := range protocol {
+		s.t.Logf("%d times %s", count[i], r)
+	}
+	if count[0] == 0 || slices.Max(count) != slices.Min(count) {
+		s.t.Error("these are not the steps of the protocol")
+	}
+}
+
 // etcd shows the members.
 func (s *server) etcd() {
 	s.t.Helper()
@@ -194,6 +240,7 @@ func (s *server) proof() {
 		s.t.Errorf("role k8s-ready gave no proof: %v", nr.Wall)
 	}
 	s.t.Logf("proof: %v", shown)
+	s.spoken()
 	for _, n := range s.inv.Nodes {
 		if left, err := s.ssh(n.Name, "ls -d /tmp/scriptjig-* 2>/dev/null; grep -rl 'PRIVATE KEY' /var/lib/kubeclamp/native/roles || true"); err != nil || strings.TrimSpace(left) != "" {
 			s.t.Errorf("left behind on %s: %s %v", n.Name, left, err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,23 +32,24 @@ var values = []struct {
 	{"whole", "json:\"cafe\"", "json:\"cafe\""}, // as our own package writes it
 }
 
-// TestScriptsOnDebian has three foreign roles and one that carries values run on nodes of three releases, in both dialects.
+// TestScriptsOnDebian has three foreign roles, one that carries values, and shipped ones of the native package run on nodes of three
+// releases, in both dialects.
 func TestScriptsOnDebian(t *testing.T) {
 	specs := []lab.NodeSpec{{Name: "d11", Suite: "bullseye"}, {Name: "d12", Suite: "bookworm"}, {Name: "d13", Suite: "trixie"}}
 	w := newWorld(t, "kcscr", "10.197.0.0/16", specs...)
 	for name, compat := range servers {
 		t.Run(name, func(t *testing.T) {
 			w := &world{t: t, dir: w.dir, bin: w.bin, lab: w.lab, inv: w.inv}
-			c := w.foreign(compat)
+			c := w.foreign(name, compat)
 			for _, n := range w.inv.Nodes {
-				t.Run(n.Name, func(t *testing.T) { w.behaves(t, c, n) })
+				t.Run(n.Name, func(t *testing.T) { w.behaves(t, c, n, compat) })
 			}
 		})
 	}
 }
 
-// foreign is a server with a barclamp of scripts.
-func (w *world) foreign(compat string) *client.Client {
+// foreign is a server with a barclamp of scripts, and the native package.
+func (w *world) foreign(name, compat string) *client.Client {
 	w.t.Helper()
 	dir := w.t.TempDir()
 	attribs, carry := "", "set +x\n"
@@ -69,10 +71,11 @@ func (w *world) foreign(compat string) *client.Client {
 		file := filepath.Join(dir, name)
 		w.must(errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)))
 	}
-	return w.daemon(compat, dir)
+	w.tree = w.packaged(name)
+	return w.daemon(compat, dir, w.tree)
 }
 
-func (w *world) behaves(t *testing.T, c *client.Client, n lab.Node) {
+func (w *world) behaves(t *testing.T, c *client.Client, n lab.Node, dialect string) {
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -120,6 +123,13 @@ func (w *world) behaves(t *testing.T, c *client.Client, n lab.Node) {
 			t.Errorf("%s reached the script as %.60q (%v)", v.name, got, err)
 		}
 	}
+	rests("proxy", crowbar.Active)
+	prep := rests("node-prep", crowbar.Active).Wall
+	id, _ := crowbar.Dig(prep, "kubeclamp/node-prep/node-prep-machine-id")
+	if got, err := w.ssh(n.Name, "printf json:; jq -R . /etc/machine-id | tr -d '\\n'"); err != nil || id != got && id != strings.Trim(strings.TrimPrefix(got, "json:"), `"`) {
+		t.Errorf("node-prep gave back %v, the node has %s (%v)", prep, got, err)
+	}
+	w.byHand(t, n, dialect)
 	failed := rests("fails", crowbar.Error).Failure // last: nothing runs on a node with one in error
 	if !strings.HasPrefix(failed, "Script jig run for fails on "+n.Name+" failed! (status = 1)\nOut: ") || !strings.Contains(failed, "to stderr") || strings.Contains(failed, "\nnever") {
 		t.Errorf("failure: %s", failed)
@@ -127,4 +137,44 @@ func (w *world) behaves(t *testing.T, c *client.Client, n lab.Node) {
 	if out, err := w.ssh(n.Name, "ls -d /tmp/never /tmp/scriptjig-* 2>/dev/null || true"); err != nil || out != "" {
 		t.Errorf("on the node: %s %v", out, err)
 	}
+}
+
+// byHand does what those servers' script jig does, step by step with OpenSSH's own programs and nothing else, for a role of the
+// package that the node has had already: it finds nothing to do, and gives back the same.
+func (w *world) byHand(t *testing.T, n lab.Node, dialect string) {
+	t.Helper()
+	run := func(program string, args ...string) string {
+		t.Helper()
+		options := []string{"-F", "none", "-i", w.inv.Key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"}
+		out, err := exec.CommandContext(t.Context(), program, append(options, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %v: %v: %s", program, args, err, out)
+		}
+		return string(out)
+	}
+	const name = "node-prep"
+	to, local := "root@"+n.Address.String(), t.TempDir()
+	runner := ""
+	for _, part := range []string{"runner", "runner_" + dialect, "runner_end"} {
+		b, err := os.ReadFile("../../jigs/script/" + part + ".sh")
+		w.must(err)
+		runner += string(b)
+	}
+	script, err := os.ReadFile(filepath.Join(w.tree, "script/roles", name, "10-apply.sh"))
+	w.must(errors.Join(err, os.Mkdir(filepath.Join(local, name), 0o755)))
+	for file, text := range map[string]string{"runner": runner, "attrs.json": "{}", "maps.json": "{}", name + "/10-apply.sh": string(script)} {
+		w.must(os.WriteFile(filepath.Join(local, file), []byte(text), 0o700))
+	}
+	there := strings.TrimSpace(run("ssh", to, "mktemp -d /tmp/scriptjig-XXXXXX"))
+	run("scp", "-q", "-r", local+"/.", to+":"+there)
+	said := run("ssh", to, fmt.Sprintf("/bin/bash '%s/runner' '%[1]s' '%s'", there, name))
+	if !strings.Contains(said, "nothing to do") {
+		t.Errorf("%s has something to do again: %s", name, said)
+	}
+	run("scp", "-q", "-r", to+":"+there+"/attrs", local)
+	got, err := os.ReadFile(filepath.Join(local, "attrs/kubeclamp", name, "node-prep-machine-id/wall"))
+	if err != nil || len(strings.TrimSpace(string(got))) < 32 {
+		t.Errorf("it gives back %q (%v)", got, err)
+	}
+	run("ssh", to, "rm -rf "+there)
 }

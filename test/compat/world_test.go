@@ -31,6 +31,8 @@ type world struct {
 	bin string
 	lab *lab.Lab
 	inv lab.Inventory
+
+	tree string // of the package
 }
 
 // newWorld makes nodes, by name and release, in a lab of a name and network of its own.

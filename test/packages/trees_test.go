@@ -51,7 +51,7 @@ touch -d 2000-01-01 /opt/kubeclamp/barclamp/crowbar.yml
 dpkg -i 2.0~rc1/opencrowbar.deb
 test "$(dpkg-query -W -f '${Version}' kubeclamp-barclamp-opencrowbar)" = 2.0~rc1
 test "$(stat -c %Y /opt/kubeclamp/barclamp/crowbar.yml)" -gt 1000000000
-test -z "$(dpkg -V kubeclamp-barclamp-opencrowbar)"
+test -z "$(dpkg -V kubeclamp-barclamp-opencrowbar | grep /opt/)"
 dpkg -P kubeclamp-barclamp-opencrowbar
 test ! -e /opt/kubeclamp`},
 	{"a tree by rpm", `cd /root/trees
