@@ -59,11 +59,17 @@ func (a *app) commitCommand() *cobra.Command {
 
 func (a *app) convergeCommand() *cobra.Command {
 	var timeout time.Duration
-	var wait, force bool
+	var wait, force, watch bool
+	var every time.Duration
 	var plan string
 	cmd := &cobra.Command{Use: "converge [DEPLOYMENT]", Short: "Rerun the role graph and watch until it is at rest", Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: onlyFirst(a.completeNames(crowbar.KindDeployment)),
-		Long:              "Rerun every role on every node, in order. Roles find out what is to be done; where nothing changed, nothing is touched.",
+		Long: `Rerun every role on every node, in order. Roles find out what is to be done; where nothing changed, nothing is touched.
+
+With --watch it goes on until it is interrupted: every so often, and when something happens to a node, it looks for what was
+changed by hand and has just that applied again. It never fights a person: a deployment that is paused, proposed or bound to a
+plan stays as it is, and so does what is not available, in error or not committed yet, and what is changed again each time.
+'kubeclampd --mend-every' does the same in the daemon.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				a.deployment = args[0]
@@ -72,6 +78,9 @@ func (a *app) convergeCommand() *cobra.Command {
 				return a.carryOut(cmd, plan, "", true, timeout)
 			}
 			return a.with(func(cmd *cobra.Command, c *client.Client, d string, _ []string) error {
+				if watch {
+					return a.mendOnAndOn(cmd, c, d, every, timeout)
+				}
 				start := time.Now()
 				it, err := c.Elder(cmd.Context())
 				if err != nil {
@@ -94,6 +103,8 @@ func (a *app) convergeCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&wait, "wait-only", false, "only watch; rerun nothing")
 	cmd.Flags().BoolVar(&force, "force", false, "run every role in full, also where nothing has changed since its last run")
 	cmd.Flags().StringVar(&plan, "plan", "", "carry out this plan (kubeclamp plan --rerun --out FILE), and nothing else")
-	cmd.MarkFlagsMutuallyExclusive("wait-only", "force", "plan")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on mending what is changed by hand until interrupted")
+	cmd.Flags().DurationVar(&every, "every", 5*time.Minute, "with --watch: how often to look, where nothing happens to a node")
+	cmd.MarkFlagsMutuallyExclusive("wait-only", "force", "plan", "watch")
 	return cmd
 }

@@ -186,7 +186,7 @@ func refusals(t *testing.T, o *old, name string) {
 	if err := os.WriteFile(file, []byte("deployment: k8s\nnodes:\n- { name: n1, address: 10.0.0.1, roles: [docker] }\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"apply -f " + file, "plan -f " + file, "plan -d k8s", "drift -d k8s", "converge k8s --force", "unset -d k8s flannel-backend", "why n1/docker", "kubeconfig -d k8s", "report -d k8s",
+	for _, args := range []string{"apply -f " + file, "plan -f " + file, "plan -d k8s", "drift -d k8s", "converge k8s --force", "converge k8s --watch", "unset -d k8s flannel-backend", "why n1/docker", "kubeconfig -d k8s", "report -d k8s",
 		"nodes forget n1", "deployments pause k8s", "deployments cancel k8s", "noderoles cancel n1/docker", "logs n1/docker --attempt 1", "events", "export k8s", "destroy k8s --yes", "secrets status", "state export " + filepath.Join(t.TempDir(), "state"),
 		"audit list", "explain flannel-backend -d k8s", "daemons list", "nodes create n2.example.com --address 10.0.0.2", "nodes update n1 --ssh-user me", "nodes list --sort name", "nodes list --filter name=n1", "graph -d k8s"} {
 		out, errs, code := cli(t, strings.Fields(args)...)

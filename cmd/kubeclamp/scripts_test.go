@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 //
 //	code N kubeclamp ...      runs it and wants exit code N
 //	interrupt kubeclamp ...   runs it, interrupts it once it watches, and wants exit code 130
+//	rounds TEXT kubeclamp ... runs it, interrupts it once it has said what matches TEXT, and wants exit code 130
 //	anneal                    from now on, whatever can run does, and ends well
 //	fail NODE/ROLE TEXT       but for this one, which fails
 //	hold NODE/ROLE            or this one, which never ends
@@ -63,7 +64,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", UpdateScripts: *update, Setup: func(env *testscript.Env) error { return setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "interrupt": interrupt, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
+			"code": code, "interrupt": interrupt, "rounds": rounds, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
 			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "stop": onRehearsal((*rehearsal).stop), "json": isJSON,
 			"settle": onRehearsal(func(r *rehearsal, _ *testscript.TestScript, _ []string) { r.settle() }), "tamper": onRehearsal((*rehearsal).tamper),
 			"lose": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -336,9 +337,8 @@ func code(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// interrupt waits until the program waits for news.
-func interrupt(ts *testscript.TestScript, _ bool, args []string) {
-	var errs bytes.Buffer
+// program is the one that a script names.
+func program(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Err = nil // it is found in the script's PATH, not in this process's
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
@@ -348,6 +348,13 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	cmd.Env = []string{"KUBECLAMP_CONFIG=" + ts.Getenv("KUBECLAMP_CONFIG"), "HOME=" + ts.Getenv("HOME")}
+	return cmd
+}
+
+// interrupt waits until the program waits for news.
+func interrupt(ts *testscript.TestScript, _ bool, args []string) {
+	var errs bytes.Buffer
+	cmd := program(ts, args)
 	cmd.Stderr = &errs
 	lines, err := cmd.StdoutPipe()
 	ts.Check(err)

@@ -53,6 +53,7 @@ type config struct {
 	snapshotEvery time.Duration
 	snapshotKeep  int
 	backupEvery   time.Duration
+	mendEvery     time.Duration
 	backupKeep    int
 
 	logLevel string
@@ -94,6 +95,7 @@ func (c *config) add(f *pflag.FlagSet) {
 	f.DurationVar(&c.lives.Leaf, "leaf-life", pki.LeafLife, "how long the clusters' certificates live; they are renewed at two thirds of it")
 	f.DurationVar(&c.snapshotEvery, "snapshot-every", 24*time.Hour, "how often a snapshot of the embedded etcd is put into DATADIR/snapshots; 0 means never")
 	f.IntVar(&c.snapshotKeep, "snapshot-keep", 7, "snapshots that are kept")
+	f.DurationVar(&c.mendEvery, "mend-every", 0, "how often what was changed by hand on the nodes is looked for and mended, also when a node comes back; what is paused or otherwise held stays; 0 means never by itself")
 	f.DurationVar(&c.backupEvery, "backup-every", 24*time.Hour, "how often each cluster is backed up into DATADIR/backups; 0 means never by itself")
 	f.IntVar(&c.backupKeep, "backup-keep", 7, "backups of a cluster that are kept, of scheduled ones and of those before risky steps each; those that were asked for stay")
 	f.IntVar(&c.keepAudit, "keep-audit", 50000, "records of what was done over the API that are kept; a change makes two")
@@ -186,6 +188,9 @@ func (c *config) check() error {
 	}
 	if c.snapshotEvery < 0 || c.snapshotKeep < 1 {
 		return crowbar.Errorf(crowbar.Invalid, "--snapshot-every %s, --snapshot-keep %d: keep at least 1 snapshot, and no time below 0", c.snapshotEvery, c.snapshotKeep)
+	}
+	if c.mendEvery < 0 {
+		return crowbar.Errorf(crowbar.Invalid, "--mend-every %s: want no time below 0", c.mendEvery)
 	}
 	if c.backupEvery < 0 || c.backupKeep < 1 {
 		return crowbar.Errorf(crowbar.Invalid, "--backup-every %s, --backup-keep %d: keep at least 1 backup, and no time below 0", c.backupEvery, c.backupKeep)

@@ -11,7 +11,7 @@ import (
 )
 
 // leader does what one daemon does for all: it takes back the runs of those that are gone, drops old records of runs, keeps the
-// clusters' certificates, and tells event sinks what happens.
+// clusters' certificates, mends what was changed by hand if it is to, and tells event sinks what happens.
 type leader struct {
 	st  *state
 	eng *engine.Engine
@@ -19,13 +19,16 @@ type leader struct {
 }
 
 // lead takes its turn as the leader, and works until ctx ends.
-func lead(ctx context.Context, c *config, st *state, eng *engine.Engine) error {
+func lead(ctx context.Context, c *config, st *state, eng *engine.Engine, ask engine.Asker) error {
 	l := &leader{st, eng, c}
 	return st.Lead(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		var beside sync.WaitGroup
 		beside.Go(func() { _ = webhook.New(webhook.Config{Engine: eng, Moves: st, Log: c.log}).Run(ctx) })
 		beside.Go(func() { _ = eng.KeepCertificates(ctx, c.certificatesEvery()) })
+		if c.mendEvery > 0 {
+			beside.Go(func() { _ = eng.KeepMended(ctx, c.mendEvery, ask) })
+		}
 		err := l.run(ctx)
 		cancel()
 		beside.Wait()

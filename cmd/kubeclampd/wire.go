@@ -120,7 +120,7 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 	if st.near != nil {
 		loops["state"] = (&keeper{st.near, eng, c}).run
 	}
-	loops["leader"] = func(ctx context.Context) error { return lead(ctx, c, st, eng) }
+	loops["leader"] = func(ctx context.Context) error { return lead(ctx, c, st, eng, ann.Ask) }
 	loops["API"] = srv.run
 	ended := make(chan error, len(loops))
 	for name, loop := range loops {

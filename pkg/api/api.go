@@ -45,6 +45,7 @@ type Engine interface {
 	Foresee(ctx context.Context, want crowbar.PlanFor, ask engine.Asker) (*crowbar.Plan, error)
 	CarryOut(ctx context.Context, p *crowbar.Plan, document *crowbar.Cluster) error
 	Drift(ctx context.Context, deployment crowbar.ID, ask engine.Asker) (*crowbar.Drift, error)
+	Mend(ctx context.Context, deployment crowbar.ID, ask engine.Asker) (*crowbar.Mending, error)
 	Strays(ctx context.Context, deployment crowbar.ID, mend bool, by engine.Actors) (*crowbar.Strays, error)
 	Document(deployment crowbar.ID) (crowbar.Exported, error)
 	Dismantle(ctx context.Context, deployment crowbar.ID) error
@@ -187,6 +188,7 @@ func (a *API) route() {
 	a.handle("POST /api/v2/deployments/{id}/plan", a.planCluster)
 	a.handle(planPattern, a.carryOut)
 	a.handle("GET /api/v2/deployments/{id}/drift", a.drift)
+	a.handle("PUT /api/v2/deployments/{id}/mend", a.mend)
 	a.handle("GET /api/v2/deployments/{id}/strays", a.strays)
 	a.handle("PUT /api/v2/deployments/{id}/strays", a.strays)
 	a.handle("GET /api/v2/deployments/{id}/document", a.document)

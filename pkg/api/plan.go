@@ -80,6 +80,19 @@ func (a *API) drift(r *http.Request) (form, any, error) {
 	return "deployment.drift", d, err
 }
 
+// mend has what was changed by hand applied again, but what a person holds.
+func (a *API) mend(r *http.Request) (form, any, error) {
+	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)
+	if err != nil {
+		return "", nil, err
+	}
+	if a.Ask == nil {
+		return "", nil, crowbar.Errorf(crowbar.Unavailable, "this daemon does no dry runs")
+	}
+	m, err := a.Engine.Mend(r.Context(), id, a.Ask)
+	return "deployment.mend", m, err
+}
+
 // strays compares what a cluster itself says with the node-roles; PUT mends what can be mended.
 func (a *API) strays(r *http.Request) (form, any, error) {
 	id, err := findID(a.Engine.View(), crowbar.KindDeployment, r)

@@ -107,6 +107,7 @@ func (w *world) routes() []route {
 		route{"POST /api/v2/deployments/{id}/plan", "POST /api/v2/deployments/k8s/plan", same, "deployment.plan"},
 		route{"PUT /api/v2/deployments/{id}/plan", "PUT /api/v2/deployments/planned/plan", w.sealed(), "deployment.apply"},
 		route{"GET /api/v2/deployments/{id}/drift", "GET /api/v2/deployments/k8s/drift", "", "deployment.drift"},
+		route{"PUT /api/v2/deployments/{id}/mend", "PUT /api/v2/deployments/k8s/mend", "", "deployment.mend"},
 		route{"GET /api/v2/deployments/{id}/strays", "GET /api/v2/deployments/k8s/strays", "", "deployment.strays"},
 		route{"PUT /api/v2/deployments/{id}/strays", "PUT /api/v2/deployments/k8s/strays", "", "deployment.strays"},
 		route{"GET /api/v2/deployments/{id}/document", "GET /api/v2/deployments/k8s/document", "", "deployment.document"},

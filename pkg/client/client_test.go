@@ -80,6 +80,7 @@ func TestRequests(t *testing.T) {
 			return err
 		}, `POST /api/v2/deployments/a%20b/plan?diff=true {"deployment":"a b","nodes":null}`},
 		{func() error { _, err := c.Drift(ctx, "d"); return err }, "GET /api/v2/deployments/d/drift"},
+		{func() error { _, err := c.Mend(ctx, "d"); return err }, "PUT /api/v2/deployments/d/mend"},
 		{func() error { _, err := c.Strays(ctx, "d", false); return err }, "GET /api/v2/deployments/d/strays"},
 		{func() error { _, err := c.Strays(ctx, "d", true); return err }, "PUT /api/v2/deployments/d/strays"},
 		{func() error { _, err := c.Document(ctx, "d"); return err }, "GET /api/v2/deployments/d/document"},

@@ -44,6 +44,12 @@ func (c *Client) Drift(ctx context.Context, deployment string) (d crowbar.Drift,
 	return d, c.do(ctx, http.MethodGet, path(crowbar.KindDeployment, deployment)+"/drift", nil, &d)
 }
 
+// Mend has what was changed by hand on the nodes of a deployment applied again, but what a person holds. It does not wait for
+// the runs.
+func (c *Client) Mend(ctx context.Context, deployment string) (m crowbar.Mending, err error) {
+	return m, c.do(ctx, http.MethodPut, path(crowbar.KindDeployment, deployment)+"/mend", nil, &m)
+}
+
 // Strays asks what there is in a deployment's cluster that is of no node, and what a node lacks there; with mend, what can be
 // mended is.
 func (c *Client) Strays(ctx context.Context, deployment string, mend bool) (s crowbar.Strays, err error) {

@@ -61,8 +61,9 @@ type Config struct {
 // Engine changes the state. All methods are safe for concurrent use.
 type Engine struct {
 	Config
-	queue queue
-	uses  uses
+	queue  queue
+	uses   uses
+	mended relapses
 
 	mu     sync.Mutex
 	median *history
