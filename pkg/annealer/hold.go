@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -68,7 +67,7 @@ func (a *Annealer) each(ctx context.Context, users []user, action string) error 
 		all.Go(func() {
 			w, err := a.Acting(ctx, u.id)
 			if err == nil {
-				_, err = a.Act(ctx, w, role.Action{Name: action, Out: io.Discard})
+				_, err = a.Do(ctx, w, action, nil)
 			}
 			if err != nil {
 				bad[i] = fmt.Errorf("%s on %s: %w", u.role, u.node, err)
