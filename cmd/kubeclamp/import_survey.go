@@ -18,17 +18,22 @@ type survey struct {
 	values  map[string]map[string]object // deployment -> attrib -> attrib with its value there
 	own     map[string]map[string]any    // node, or node/role -> attrib -> what was said of it alone
 	members map[string][]string          // group -> names of nodes
+	hidden  map[crowbar.Kind]string      // why they are not shown to whoever signed in
 	names   map[crowbar.Kind]map[string]string
 }
 
 // surveyOf reads a server.
 func surveyOf(ctx context.Context, c *client.Client) (*survey, error) {
-	s := &survey{attribs: map[string]object{}, values: map[string]map[string]object{}, own: map[string]map[string]any{}, members: map[string][]string{}, names: map[crowbar.Kind]map[string]string{}}
+	s := &survey{attribs: map[string]object{}, values: map[string]map[string]object{}, own: map[string]map[string]any{}, members: map[string][]string{}, hidden: map[crowbar.Kind]string{}, names: map[crowbar.Kind]map[string]string{}}
 	var attribs []object
 	for kind, into := range map[crowbar.Kind]*[]object{crowbar.KindDeployment: &s.deployments, crowbar.KindNode: &s.nodes, crowbar.KindRole: &s.roles, crowbar.KindNetwork: &s.networks,
 		"network_ranges": &s.ranges, "network_routers": &s.routers, "network_allocations": &s.allocations, crowbar.KindNodeRole: &s.nodeRoles, crowbar.KindAttrib: &attribs,
 		crowbar.KindGroup: &s.groups, crowbar.KindUser: &s.users} {
-		if err := c.List(ctx, kind, into); err != nil {
+		err := c.List(ctx, kind, into)
+		if err != nil && kind == crowbar.KindUser && crowbar.KindOf(err) != crowbar.Unavailable { // which are for administrators
+			s.hidden[kind], err = err.Error(), nil
+		}
+		if err != nil {
 			return nil, err
 		}
 		s.names[kind] = map[string]string{}

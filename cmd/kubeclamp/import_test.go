@@ -128,3 +128,12 @@ func TestImport(t *testing.T) {
 		})
 	}
 }
+
+// Who may not see users takes over all else.
+func TestUsersAreHidden(t *testing.T) {
+	there, here := &survey{users: []object{{"username": "jane"}}}, &survey{hidden: map[crowbar.Kind]string{crowbar.KindUser: "403"}}
+	got := moveUsers(there, here)
+	if len(got) != 1 || got[0].Action != "skip" || got[0].do != nil || !strings.Contains(got[0].Why, "here is not shown users: 403") {
+		t.Errorf("%+v", got)
+	}
+}
