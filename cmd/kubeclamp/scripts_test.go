@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 //	fail NODE/ROLE TEXT       but for this one, which fails
 //	hold NODE/ROLE            or this one, which never ends
 //	mend NODE/ROLE            ends well again
-//	stop NODE/ROLE            one that never ends does, as one that was told to stop
+//	end NODE/ROLE             one that never ends does, as one that was told to stop
 //	bend NODE/ROLE FILE       somebody changes a file of the role by hand
 //	leave ROLE WHAT NAME ADDRESS MEND  something of a role is in the cluster, of no node
 //	darken NODE               the node does not answer dry runs any more
@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", UpdateScripts: *update, Setup: func(env *testscript.Env) error { return setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "interrupt": interrupt, "rounds": rounds, "anneal": onRehearsal((*rehearsal).anneal), "fail": onRehearsal((*rehearsal).fail),
-			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "stop": onRehearsal((*rehearsal).stop), "json": isJSON,
+			"hold": onRehearsal((*rehearsal).hold), "mend": onRehearsal((*rehearsal).mend), "end": onRehearsal((*rehearsal).end), "json": isJSON,
 			"settle": onRehearsal(func(r *rehearsal, _ *testscript.TestScript, _ []string) { r.settle() }), "tamper": onRehearsal((*rehearsal).tamper),
 			"lose": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Value("etcd").(*fakeEtcd).lose(ts, neg, args)
@@ -302,12 +302,12 @@ func (r *rehearsal) hold(_ *testscript.TestScript, args []string) {
 	r.held[args[0]] = true
 }
 
-// stop ends the run of one that was held.
-func (r *rehearsal) stop(ts *testscript.TestScript, args []string) {
+// end ends the run of one that was held.
+func (r *rehearsal) end(ts *testscript.TestScript, args []string) {
 	s := r.engine.View()
 	for nr := range s.NodeRoles() {
 		if s.Node(nr.Node).Short()+"/"+s.Role(nr.Role).Name == args[0] {
-			ts.Check(r.engine.Finish(r.ctx, nr.ID, nr.Attempt, crowbar.Outcome{Failure: "it was told to stop"}))
+			ts.Check(r.engine.Finish(r.ctx, nr.ID, nr.Attempt, crowbar.Outcome{Failure: "it was told to stop", Final: true}))
 			return
 		}
 	}
