@@ -1,6 +1,7 @@
 # Runs the scripts of one role on this node: bash runner FOLDER ROLE. FOLDER has attrs.json and ROLE/*.sh; what the scripts give
 # back goes to FOLDER/attrs, what they print to FOLDER/logs too. It ends with the first status that is not 0.
 exec 2>&1
+unset "${!KUBECLAMP_@}" # what our own server says beside: no script was written with it
 export PS4='${BASH_SOURCE}@${LINENO}(${FUNCNAME[0]}): '
 set -o pipefail -o errexit
 shopt -s nullglob extglob globstar
