@@ -137,7 +137,7 @@ Exit codes: 0 done, 1 failed, 2 there are differences (drift, plan --detailed-ex
 	_ = root.RegisterFlagCompletionFunc("deployment", a.completeNames(crowbar.KindDeployment))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return crowbar.Errorf(crowbar.Invalid, "%w", err) })
 	root.AddCommand(a.addShared(a.nodesCommand()), a.daemonsCommand(), a.addShared(a.deploymentsCommand()), a.addShared(a.nodeRolesCommand()),
-		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.unsetCommand(), a.explainCommand(), a.secretsCommand(), a.certsCommand(), a.stateCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
+		a.bindCommand(), a.unbindCommand(), a.setCommand(), a.unsetCommand(), a.explainCommand(), a.secretsCommand(), a.certsCommand(), a.stateCommand(), a.commitCommand(), a.convergeCommand(), a.planCommand(), a.applyCommand(), a.upgradeCommand(), a.driftCommand(),
 		initCommand(), a.exportCommand(), a.wholeDestroyCommand(), a.graphCommand(), a.waitCommand(), a.doctorCommand(), manCommand(),
 		a.statusCommand(), a.eventsCommand(), a.logsCommand(), a.whyCommand(), a.kubeconfigCommand(), a.reportCommand(), a.pingCommand(), a.takeOverCommand(), a.versionCommand(), newLabCommand(a))
 	root.AddCommand(a.nounCommands()...)

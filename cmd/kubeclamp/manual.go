@@ -24,7 +24,7 @@ var meanings = map[string]string{
 
 // own are the exit codes that commands have besides 0, 1, 3, 4 and 130.
 var own = map[string]string{
-	"kubeclamp plan": "2", "kubeclamp drift": "2", "kubeclamp apply": "5 6", "kubeclamp converge": "5 6", "kubeclamp wait": "5 6", "kubeclamp destroy": "5 6",
+	"kubeclamp plan": "2", "kubeclamp drift": "2", "kubeclamp apply": "5 6", "kubeclamp converge": "5 6", "kubeclamp upgrade": "5 6", "kubeclamp wait": "5 6", "kubeclamp destroy": "5 6",
 	"kubeclamp lab up": "5 6",
 }
 
