@@ -19,13 +19,9 @@ const keepActions = 50
 
 // Act has the role of an applied node-role do one of its actions, beside runs; the state does not change by it. What it did is in a log of its own: LogDir/actions/TIME-NODE-ROLE-ACTION.log.
 func (a *Annealer) Act(ctx context.Context, w *crowbar.Work, do role.Action) (out crowbar.Data, err error) {
-	r, err := a.Roles(w.Role.Name)
+	actor, err := a.actor(w)
 	if err != nil {
 		return nil, err
-	}
-	actor, ok := r.(role.Actor)
-	if !ok {
-		return nil, crowbar.Errorf(crowbar.Invalid, "role %s has no actions", w.Role.Name)
 	}
 	script := newTranscript(w)
 	script.what = "action " + do.Name
@@ -44,6 +40,19 @@ func (a *Annealer) Act(ctx context.Context, w *crowbar.Work, do role.Action) (ou
 	}
 	log.end(o)
 	return out, err
+}
+
+// actor is a run's role, if it has actions.
+func (a *Annealer) actor(w *crowbar.Work) (role.Actor, error) {
+	r, err := a.Roles(w.Role.Name)
+	if err != nil {
+		return nil, err
+	}
+	actor, ok := r.(role.Actor)
+	if !ok {
+		return nil, crowbar.Errorf(crowbar.Invalid, "role %s has no actions", w.Role.Name)
+	}
+	return actor, nil
 }
 
 // inStead has a peer take out what is on a node that is forgotten; where there is none, nothing is left to be taken out of.

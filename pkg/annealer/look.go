@@ -39,13 +39,9 @@ func (a *Annealer) Look(ctx context.Context, w *crowbar.Work, action string, arg
 			err = fmt.Errorf("the role panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	r, err := a.Roles(w.Role.Name)
+	actor, err := a.actor(w)
 	if err != nil {
 		return nil, err
-	}
-	actor, ok := r.(role.Actor)
-	if !ok {
-		return nil, crowbar.Errorf(crowbar.Invalid, "role %s has no actions", w.Role.Name)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, lookLimit, fmt.Errorf("it took longer than %s", lookLimit))
 	defer cancel()

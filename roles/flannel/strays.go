@@ -2,36 +2,23 @@ package flannel
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strings"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/role"
-	"github.com/kubeclamp/kubeclamp/roles/etcd/etcdclient"
 )
 
 // strays is the leases that are of no node, and the nodes without one. A lease is a node's by its subnet, which the node's run
 // gave back, or by the address in it; of a node that never ran there is neither.
 func strays(ctx context.Context, on role.Target, c config) (crowbar.Data, error) {
-	to, err := etcdclient.First(ctx, on.Conn, c.Leaf, c.Endpoints...)
+	to, all, err := leased(ctx, on, c)
 	if err != nil {
-		return nil, fmt.Errorf("read flannel's leases: %w", err)
+		return nil, err
 	}
-	defer to.Close()
-	ctx, cancel := context.WithTimeout(ctx, etcdclient.Answer)
-	defer cancel()
-	found, err := to.Get(ctx, c.Prefix+"/subnets/", clientv3.WithPrefix())
-	if err != nil {
-		return nil, fmt.Errorf("read flannel's leases: %w", err)
-	}
+	to.Close()
 	leases := map[string]string{} // key -> address
-	for _, kv := range found.Kvs {
-		var lease struct{ PublicIP string }
-		_ = json.Unmarshal(kv.Value, &lease) // what is no lease is of nobody
-		leases[string(kv.Key)] = lease.PublicIP
+	for _, l := range all {
+		leases[l.key] = l.address
 	}
 	var out []role.Stray
 	for _, p := range on.Holders("flannel") {
@@ -44,9 +31,9 @@ func strays(ctx context.Context, on role.Target, c config) (crowbar.Data, error)
 			}
 		}
 	}
-	for _, kv := range found.Kvs { // in order
-		if at, left := leases[string(kv.Key)]; left {
-			out = append(out, strange(c, string(kv.Key), at))
+	for _, l := range all { // in order
+		if _, left := leases[l.key]; left {
+			out = append(out, strange(c, l.key, l.address))
 		}
 	}
 	return role.Found(out)
