@@ -123,7 +123,7 @@ packages:
 
 .PHONY: test-packages
 test-packages: build artifacts
-	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) lintian rpm"
+	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) lintian rpm rpmlint"
 	KUBECLAMP_CACHE=$(CACHE) $(GO) test -tags packages -count 1 -timeout 30m -v ./test/packages
 
 .PHONY: upgrade

@@ -78,6 +78,13 @@ func (s *shelf) add(c *files.Content) {
 		c.FileInfo = &files.ContentFileInfo{Mode: 0o644}
 	}
 	c.FileInfo.Owner, c.FileInfo.Group, c.FileInfo.MTime = "root", "root", s.b.time
+	switch at := c.Destination; {
+	case s.deb || c.Type != "":
+	case strings.HasPrefix(at, "/usr/share/doc/"), strings.HasPrefix(at, "/usr/share/man/"):
+		c.Type = files.TypeRPMDoc
+	case strings.HasPrefix(at, "/usr/share/licenses/"):
+		c.Type = files.TypeRPMLicense
+	}
 	s.all = append(s.all, c)
 }
 

@@ -62,6 +62,7 @@ func (b *build) pack(p pkg, arch string, to nfpm.Packager, bom []byte) (string, 
 	info.RPM.BuildHost, info.RPM.Summary, info.RPM.Group, info.RPM.Packager = "localhost", p.summary, "Applications/System", maintainer
 	if isRPM {
 		info.Release = "1"
+		info.RPM.Summary = strings.ToUpper(p.summary[:1]) + p.summary[1:]
 		info.Description = p.text
 	}
 	if p.scripts {

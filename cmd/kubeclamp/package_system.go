@@ -195,7 +195,7 @@ func (s *systemPackage) packed() ([]byte, error) {
 
 // rpm writes it as an RPM package.
 func (s *systemPackage) rpm(w io.Writer) error {
-	r, err := rpmpack.NewRPM(rpmpack.RPMMetaData{Name: s.name, Summary: s.summary, Description: s.text, Version: s.version, Release: "1", Arch: "noarch", OS: "linux", Vendor: "kubeclamp",
+	r, err := rpmpack.NewRPM(rpmpack.RPMMetaData{Name: s.name, Summary: strings.ToUpper(s.summary[:1]) + s.summary[1:], Description: s.text, Version: s.version, Release: "1", Arch: "noarch", OS: "linux", Vendor: "kubeclamp",
 		URL: homepage, Packager: packager, Group: "Applications/System", Licence: "Apache-2.0", BuildHost: "localhost", Compressor: "gzip", Epoch: rpmpack.NoEpoch, BuildTime: s.time,
 		Conflicts: rpmpack.Relations{{Name: s.other}}})
 	if err != nil {

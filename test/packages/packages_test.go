@@ -129,6 +129,7 @@ func checkRPM(t *testing.T, dir string) {
 		}
 		run(t, "", nil, "rpm", "--root", root, "--verify", "--nodeps", name)
 	}
+	lintRPM(t, filepath.Join(dir, "*.rpm"))
 	for _, part := range []string{"post", "preun", "postun"} {
 		run(t, "../../packaging/files", nil, "sh", "-n", "kubeclampd.rpm."+part)
 	}
@@ -138,5 +139,28 @@ func checkRPM(t *testing.T, dir string) {
 	run(t, "", nil, "rpm", "--root", root, "--erase", "--nodeps", "--noscripts", "kubeclamp", "kubeclampd", "kubeclamp-node")
 	if left := run(t, root, nil, "find", ".", "-name", "*kubeclamp*", "-not", "-path", "./var/lib/rpm/*"); left != "" {
 		t.Errorf("after they were erased there is\n%s", left)
+	}
+}
+
+// tolerated is what rpmlint says and we leave: packages are signed by whoever publishes them, the git log says what has changed, and
+// neither list of Debian's rpmlint (licences, what a program is, how manual pages are compressed) is that of a release that has RPM.
+const tolerated = `Filters = ["no-signature", "no-changelogname-tag", "no-binary", "only-non-binary-in-usr-lib", "manpage-not-compressed bz2", "invalid-license Apache-2.0",
+ "no-manual-page-for-binary", "no-documentation", "requires-on-release", "name-repeated-in-summary", "files-duplicate", "dir-or-file-in-opt", "non-coherent-filename"]
+`
+
+// lintRPM has rpmlint look at packages.
+func lintRPM(t *testing.T, pattern string) {
+	t.Helper()
+	all, err := filepath.Glob(pattern)
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%s: %v", pattern, err)
+	}
+	conf := filepath.Join(t.TempDir(), "tolerated.toml")
+	if err := os.WriteFile(conf, []byte(tolerated), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("rpmlint", append([]string{"-c", conf}, all...)...).CombinedOutput()
+	if text := string(out); err != nil || strings.Contains(text, ": E: ") || strings.Contains(text, ": W: ") || !strings.Contains(text, "packages and") {
+		t.Errorf("rpmlint: %v\n%s", err, text)
 	}
 }

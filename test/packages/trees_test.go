@@ -36,6 +36,7 @@ func trees(t *testing.T, dir string) {
 	if out, err := exec.Command("lintian", append([]string{"--fail-on", "error,warning"}, debs...)...).CombinedOutput(); err != nil || len(debs) != 3 {
 		t.Errorf("%d packages: %v\n%s", len(debs), err, out)
 	}
+	lintRPM(t, dir+"/*/*.rpm")
 }
 
 // treeSteps are the life of a barclamp's tree on the machine of an OpenCrowbar server.
