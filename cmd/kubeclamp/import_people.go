@@ -54,9 +54,9 @@ func join(ctx context.Context, c *client.Client, g object, node string) error {
 
 // moveUsers makes users. Nobody can read passwords there, so they have none here, and nobody signs in by them before they have.
 func moveUsers(from, here *survey) []move {
-	for where, s := range map[string]*survey{"there": from, "here": here} {
+	for i, s := range []*survey{from, here} {
 		if why := s.hidden[crowbar.KindUser]; why != "" {
-			return []move{{Kind: "user", Name: "all", Action: "skip", Why: "whoever signed in " + where + " is not shown users: " + why}}
+			return []move{{Kind: "user", Name: "all", Action: "skip", Why: "whoever signed in " + []string{"there", "here"}[i] + " is not shown users: " + why}}
 		}
 	}
 	var out []move
