@@ -143,7 +143,7 @@ func TestEveryVerbHasItsGolden(t *testing.T) {
 	other := map[string]string{ // what says neither, and the script that holds it
 		"converge": "verbs.txtar", "destroy": "destroy.txtar", "doctor": "doctor.txtar", "events": "events.txtar", "graph": "graph.txtar",
 		"kubeconfig": "walk.txtar", "logs": "walk.txtar", "man": "man.txtar", "report": "verbs.txtar", "state": "state.txtar",
-		"completion": "completion.txtar", "backup": "backup.txtar", "restore": "backup.txtar", "etcd": "recover.txtar",
+		"completion": "completion.txtar", "backup": "backup.txtar", "restore": "backup.txtar", "etcd": "recover.txtar", "upgrade": "upgrade.txtar",
 		"import": "../import_test.go", // needs a server to take over
 	}
 	for _, cmd := range newRoot().Commands() {
