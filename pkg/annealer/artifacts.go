@@ -29,7 +29,9 @@ func (a *artifacts) Stat(ctx context.Context, name string) (role.Artifact, error
 		return role.Artifact{}, errNoArtifacts
 	}
 	art, err := a.from.Stat(ctx, name, a.arch)
-	a.to.seen.stat(name, art, err)
+	if a.to != nil { // of a dry run nobody remembers what it saw
+		a.to.seen.stat(name, art, err)
+	}
 	return art, err
 }
 

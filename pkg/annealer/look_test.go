@@ -84,3 +84,36 @@ func TestLookAtANodeThatIsDark(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A dry run, a look and an action are told of artifacts as a run is.
+func TestArtifactsBesideRuns(t *testing.T) {
+	r := convergedRig(t, 2)
+	r.Artifacts = shelf{"etcd/etcd": "content"}
+	stat := func(ctx context.Context, on role.Target) error {
+		_, err := on.Artifacts.Stat(ctx, "etcd/etcd")
+		return err
+	}
+	r.site.apply = func(ctx context.Context, _ string, on role.Target) (role.Result, error) {
+		return role.Result{}, stat(ctx, on)
+	}
+	plain := r.Roles
+	r.Roles = func(name string) (role.Role, error) {
+		p, err := plain(name)
+		return able{actor{p, func(ctx context.Context, on role.Target, _ role.Action) (crowbar.Data, error) {
+			return nil, stat(ctx, on)
+		}}}, err
+	}
+	w, err := r.engine.Acting(t.Context(), r.nr("app", "n1").ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Look(t.Context(), w, role.Strays, nil); err != nil {
+		t.Errorf("look: %v", err)
+	}
+	if _, err := r.Do(t.Context(), w, role.Strays, nil); err != nil {
+		t.Errorf("action: %v", err)
+	}
+	if ans := r.Ask(t.Context(), []crowbar.DryRun{{Work: w}}); ans[0].Failure != "" {
+		t.Errorf("dry run: %s", ans[0].Failure)
+	}
+}
