@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -257,7 +258,25 @@ func (l *lent) Release(context.Context, *rolev1.ReleaseRequest) (*rolev1.Release
 
 func newHandsServer(l *lent, o []grpc.ServerOption) *grpc.Server {
 	// The run is over when nothing of it is under way on the node any more.
-	s := grpc.NewServer(append(append(o, serverLimits()...), grpc.WaitForHandlers(true))...)
+	s := grpc.NewServer(append(append(o, serverLimits()...), grpc.WaitForHandlers(true), grpc.ChainUnaryInterceptor(caught), grpc.ChainStreamInterceptor(caughtStream))...)
 	rolev1.RegisterHandsServiceServer(s, l)
 	return s
+}
+
+// caught makes a panic of what the daemon does for a role an error of that run: the daemon and all other runs go on.
+func caught(ctx context.Context, in any, _ *grpc.UnaryServerInfo, do grpc.UnaryHandler) (out any, err error) {
+	defer func() { err = panicked(recover(), err) }()
+	return do(ctx, in)
+}
+
+func caughtStream(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, do grpc.StreamHandler) (err error) {
+	defer func() { err = panicked(recover(), err) }()
+	return do(srv, s)
+}
+
+func panicked(p any, err error) error {
+	if p == nil {
+		return err
+	}
+	return statusOut(fmt.Errorf("the daemon panicked on behalf of the role: %v\n%s", p, debug.Stack()))
 }

@@ -161,7 +161,7 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 		kind crowbar.ErrorKind
 		is   error
 	}{"invalid": {crowbar.Invalid, nil}, "conflict": {crowbar.Conflict, nil}, "unavailable": {crowbar.Unavailable, nil}, "plain": {crowbar.Internal, nil},
-		"get missing": {crowbar.NotFound, fs.ErrNotExist}, "no artifact": {crowbar.NotFound, nil}, "dead node": {crowbar.Unavailable, nil}} {
+		"get missing": {crowbar.NotFound, fs.ErrNotExist}, "no artifact": {crowbar.NotFound, nil}, "dead node": {crowbar.Unavailable, nil}, "daemon panics": {crowbar.Internal, nil}} {
 		_, err := do(t, t.Context(), h, &fake{}, name)
 		if err == nil || crowbar.KindOf(err) != c.kind || c.is != nil && !errors.Is(err, c.is) || errors.Is(err, role.ErrDied) {
 			t.Errorf("%s: kind %v: %v", name, crowbar.KindOf(err), err)

@@ -147,6 +147,13 @@ var handsTests = map[string]func(context.Context, role.Target) error{
 		}
 		return err
 	},
+	"daemon panics": func(ctx context.Context, on role.Target) error {
+		_, err := on.Artifacts.Stat(ctx, "pan/ic")
+		if err == nil || !strings.Contains(err.Error(), "a daemon that panics") {
+			return crowbar.Errorf(crowbar.Invalid, "the role saw %v", err)
+		}
+		return err
+	},
 	"no artifact": func(ctx context.Context, on role.Target) error {
 		_, err := on.Artifacts.Stat(ctx, "no/such")
 		return err
@@ -349,6 +356,9 @@ func (f *fake) Close() error { return nil }
 type artifactsOf struct{}
 
 func (artifactsOf) Stat(_ context.Context, name string) (role.Artifact, error) {
+	if name == "pan/ic" {
+		panic("a daemon that panics")
+	}
 	if name != "etcd/etcd" {
 		return role.Artifact{}, crowbar.Errorf(crowbar.NotFound, "no artifact %q", name)
 	}
