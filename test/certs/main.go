@@ -1,5 +1,5 @@
-// Command certs has every authority and key of a real cluster rotated under load, and then lets certificates that live for
-// seconds run out again and again, while the daemon renews them. It prints what the load saw. It does not know how anything is
+// Command certs has every authority and key of a real cluster rotated under load, then lets certificates that live for minutes
+// run out again and again, while the daemon renews them, and last waits until it replaces authorities that live for minutes. It prints what the load saw. It does not know how anything is
 // renewed.
 //
 // The cluster is a lab of its own, which is taken down at the end. Run it as root from the top of the source tree, on a
@@ -24,6 +24,7 @@ type config struct {
 	dir, network, cache, only string
 	keep, check               bool
 	leaf, authority           time.Duration
+	longLeaf                  time.Duration
 	renewals                  int
 	timeout                   time.Duration
 }
@@ -33,13 +34,14 @@ func main() {
 	flag.StringVar(&c.dir, "dir", ".lab-certs", "folder of the cluster; it is removed")
 	flag.StringVar(&c.network, "network", "10.204.0.0/16", "network of the nodes")
 	flag.StringVar(&c.cache, "cache", "", "folder of artifacts and lab images")
-	flag.StringVar(&c.only, "only", "", "parts alone, by their names with commas: rotate,years")
+	flag.StringVar(&c.only, "only", "", "parts alone, by their names with commas: rotate,years,due")
 	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
 	flag.BoolVar(&c.check, "check", false, "end with 1 where a request failed or something is not as it has to be")
-	flag.DurationVar(&c.leaf, "leaf-life", 90*time.Second, "how long a certificate lives that stands for one of a year")
-	flag.DurationVar(&c.authority, "authority-life", 15*time.Minute, "how long an authority lives that stands for one of ten years")
+	flag.DurationVar(&c.leaf, "leaf-life", 150*time.Second, "part years: how long a certificate lives that stands for one of a year; the last third of it is for renewing those of all nodes")
+	flag.DurationVar(&c.longLeaf, "due-leaf-life", 15*time.Minute, "part due: how long a certificate lives; the last third of it has to be longer than the replacing of all authorities, which takes minutes")
+	flag.DurationVar(&c.authority, "authority-life", 20*time.Minute, "part due: how long an authority lives that stands for one of ten years")
 	flag.IntVar(&c.renewals, "renewals", 11, "how often every certificate is renewed at the least")
-	flag.DurationVar(&c.timeout, "timeout", 40*time.Minute, "give up after this time")
+	flag.DurationVar(&c.timeout, "timeout", 75*time.Minute, "give up after this time")
 	flag.Parse()
 	site.Main("certs", c.timeout, func(ctx context.Context) error { return certs(ctx, c) })
 }
@@ -85,7 +87,7 @@ func certs(ctx context.Context, c config) (err error) {
 	for _, p := range []struct {
 		name string
 		does func(context.Context) (string, error)
-	}{{"rotate", t.rotate}, {"years", t.years}} {
+	}{{"rotate", t.rotate}, {"years", t.years}, {"due", t.due}} {
 		if c.only != "" && !slices.Contains(strings.Split(c.only, ","), p.name) {
 			continue
 		}

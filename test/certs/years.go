@@ -13,17 +13,27 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// years gives certificates a life of seconds and authorities one of minutes, and waits until each certificate has run out and
-// been renewed as often as in eleven years, and each authority has been replaced at its own due time. Nobody but the daemon
-// renews anything.
+// years gives certificates a life of minutes, and waits until each has run out and been renewed as often as in eleven years. Nobody
+// but the daemon renews anything.
 func (t *trial) years(ctx context.Context) (string, error) {
-	env := map[string]string{"KUBECLAMP_TEST_SHORT_LIVES": "yes", "KUBECLAMP_LEAF_LIFE": t.conf.leaf.String(), "KUBECLAMP_AUTHORITY_LIFE": t.conf.authority.String()}
+	return t.live(ctx, t.conf.leaf, 24*time.Hour, func(_, _ map[string]crowbar.Certificate, least int) bool { return least >= t.conf.renewals })
+}
+
+// due gives authorities a life of minutes, and waits until each has been replaced at its own due time.
+func (t *trial) due(ctx context.Context) (string, error) {
+	return t.live(ctx, t.conf.longLeaf, t.conf.authority, func(first, now map[string]crowbar.Certificate, _ int) bool { return rotated(first, now) })
+}
+
+// live has everything replaced by what lives so long, and watches it until that is done; done is given all as it was at first, as it is,
+// and how often the certificate was renewed that was least often.
+func (t *trial) live(ctx context.Context, leaf, authority time.Duration, done func(first, now map[string]crowbar.Certificate, least int) bool) (string, error) {
+	env := map[string]string{"KUBECLAMP_TEST_SHORT_LIVES": "yes", "KUBECLAMP_LEAF_LIFE": leaf.String(), "KUBECLAMP_AUTHORITY_LIFE": authority.String()}
 	for name, value := range env {
 		if err := os.Setenv(name, value); err != nil {
 			return "", err
 		}
 	}
-	t.say("the daemon starts again: leaves live for %s, authorities for %s", t.conf.leaf, t.conf.authority)
+	t.say("the daemon starts again: leaves live for %s, authorities for %s", leaf, authority)
 	if err := t.restartDaemon(ctx); err != nil {
 		return "", err
 	}
@@ -51,8 +61,8 @@ func (t *trial) years(ctx context.Context) (string, error) {
 		}
 		last = now
 		leaves, authorities, least := summed(now, count)
-		if least >= t.conf.renewals && rotated(first, now) {
-			return fmt.Sprintf("%d certificates of %s, each renewed %d times or more, %d renewals in all; authorities of %s replaced %d times at their own due time", leaves, t.conf.leaf, least, total(count, "leaf/"), t.conf.authority, authorities), nil
+		if done(first, now, least) {
+			return fmt.Sprintf("%d certificates of %s, each renewed %d times or more, %d renewals in all; authorities of %s replaced %d times at their own due time", leaves, leaf, least, total(count, "leaf/"), authority, authorities), nil
 		}
 		select {
 		case <-ctx.Done():
