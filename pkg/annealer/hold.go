@@ -42,10 +42,7 @@ func (a *Annealer) users(w *crowbar.Work) []user {
 	s := a.Engine.View()
 	var all []user
 	for r := range s.Roles() {
-		if !slices.Contains(r.Requires, w.Role.Name) {
-			continue
-		}
-		if got, err := a.Roles(r.Name); err != nil || !slices.Contains(got.Describe().Actions, role.Hold) {
+		if !slices.Contains(r.Requires, w.Role.Name) || !a.Knows(r.Name, role.Hold) {
 			continue
 		}
 		for nr := range s.EachOf(w.NodeRole.Deployment, r.ID) {
