@@ -1,5 +1,7 @@
 package crowbar
 
+import "encoding/json"
+
 // Stray is something in a cluster that is of no node of its deployment, or what a node of it lacks there.
 type Stray struct {
 	Role    string `json:"role"`
@@ -37,4 +39,13 @@ type Strays struct {
 type StrayAnswer struct {
 	Role   string `json:"role"`
 	Reason string `json:"reason"`
+}
+
+// StraysIn reads what a role's action strays gave back; see role.Found.
+func StraysIn(d Data) (list []Stray, err error) {
+	b, err := json.Marshal(d["strays"])
+	if err == nil {
+		err = json.Unmarshal(b, &list)
+	}
+	return list, err
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -161,10 +160,7 @@ func (e *Engine) askOne(ctx context.Context, sk *seeker, s *crowbar.Snapshot, nr
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(said["strays"])
-	if err == nil {
-		err = json.Unmarshal(b, &got)
-	}
+	got, err = crowbar.StraysIn(said)
 	for i := range got {
 		got[i].Role, got[i].Mended, got[i].Failure = sk.role.Name, false, ""
 	}

@@ -2,9 +2,7 @@ package dnspool
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"testing"
 
@@ -19,12 +17,7 @@ func TestStrays(t *testing.T) {
 	for i := range on.Peers {
 		on.Peers[i].Settled = true
 	}
-	ask := func() ([]role.Stray, error) {
-		d, err := New().(role.Actor).Act(t.Context(), on, role.Action{Name: role.Strays, Out: io.Discard})
-		var found []role.Stray
-		b, _ := json.Marshal(d["strays"])
-		return found, errors.Join(err, json.Unmarshal(b, &found))
-	}
+	ask := func() ([]role.Stray, error) { return roletest.Strays(t, New(), on) }
 	if found, err := ask(); err != nil || len(found) > 0 {
 		t.Errorf("%v, %v", found, err)
 	}

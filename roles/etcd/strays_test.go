@@ -1,7 +1,6 @@
 package etcd
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -14,13 +13,8 @@ import (
 func straysOf(t *testing.T, on role.Target) string {
 	t.Helper()
 	on.DryRun = true
-	d, err := act(t, on, role.Strays)
+	list, err := roletest.Strays(t, New(), on)
 	if err != nil {
-		t.Fatal(err)
-	}
-	var list []role.Stray
-	b, _ := json.Marshal(d["strays"])
-	if err := json.Unmarshal(b, &list); err != nil {
 		t.Fatal(err)
 	}
 	var out []string
@@ -103,7 +97,7 @@ func TestStraysWhereOneMemberIsOut(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	w.alone = true
-	if _, err := act(t, on, role.Strays); crowbar.KindOf(err) != crowbar.Unavailable {
+	if _, err := roletest.Strays(t, New(), on); crowbar.KindOf(err) != crowbar.Unavailable {
 		t.Errorf("without a quorum: %v", err)
 	}
 }

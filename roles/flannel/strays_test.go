@@ -1,8 +1,6 @@
 package flannel
 
 import (
-	"encoding/json"
-	"io"
 	"strings"
 	"testing"
 
@@ -30,13 +28,8 @@ func TestStrays(t *testing.T) {
 	w.keys["/kubeclamp/network/subnets/10.244.9.0-24"] = "?"
 	ask := func() string {
 		t.Helper()
-		d, err := New().(role.Actor).Act(t.Context(), on, role.Action{Name: role.Strays, Out: io.Discard})
+		found, err := roletest.Strays(t, New(), on)
 		if err != nil {
-			t.Fatal(err)
-		}
-		var found []role.Stray
-		b, _ := json.Marshal(d["strays"])
-		if err := json.Unmarshal(b, &found); err != nil {
 			t.Fatal(err)
 		}
 		var out []string
@@ -56,7 +49,7 @@ func TestStrays(t *testing.T) {
 		t.Errorf("afterwards %q, of %v", got, w.keys)
 	}
 	w.down = true
-	if _, err := New().(role.Actor).Act(t.Context(), on, role.Action{Name: role.Strays, Out: io.Discard}); crowbar.KindOf(err) != crowbar.Unavailable {
+	if _, err := roletest.Strays(t, New(), on); crowbar.KindOf(err) != crowbar.Unavailable {
 		t.Errorf("without etcd: %v", err)
 	}
 }

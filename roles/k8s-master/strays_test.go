@@ -1,8 +1,6 @@
 package k8smaster
 
 import (
-	"encoding/json"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -25,13 +23,8 @@ func TestStrays(t *testing.T) {
 	put("apiserver-8", "n8", 10*time.Minute)
 	put("apiserver-9", "n9", 5*time.Second)
 	api.Set(leases+"/kube-scheduler", map[string]any{"spec": map[string]any{"holderIdentity": "n7_1"}})
-	d, err := New().(role.Actor).Act(t.Context(), on, role.Action{Name: role.Strays, Out: io.Discard})
+	found, err := roletest.Strays(t, New(), on)
 	if err != nil {
-		t.Fatal(err)
-	}
-	var found []role.Stray
-	b, _ := json.Marshal(d["strays"])
-	if err := json.Unmarshal(b, &found); err != nil {
 		t.Fatal(err)
 	}
 	var got []string

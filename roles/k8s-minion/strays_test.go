@@ -1,8 +1,6 @@
 package k8sminion
 
 import (
-	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -21,12 +19,11 @@ func TestStrays(t *testing.T) {
 	for name, status := range map[string]string{"n1": "True", "n2": "Unknown", "n4": "Unknown", "n5": "True"} {
 		api.Set(nodePath(name), ready(name, status))
 	}
-	ask := func() (found []role.Stray) {
+	ask := func() []role.Stray {
 		t.Helper()
-		d, err := New().(role.Actor).Act(t.Context(), on, role.Action{Name: role.Strays, Out: io.Discard})
-		b, _ := json.Marshal(d["strays"])
-		if err != nil || json.Unmarshal(b, &found) != nil {
-			t.Fatal(err, string(b))
+		found, err := roletest.Strays(t, New(), on)
+		if err != nil {
+			t.Fatal(err)
 		}
 		return found
 	}
@@ -53,7 +50,7 @@ func TestStrays(t *testing.T) {
 		w.WriteHeader(http.StatusInternalServerError)
 		return true
 	}
-	if _, err := New().(role.Actor).Act(t.Context(), on, role.Action{Name: role.Strays, Out: io.Discard}); err == nil || !strings.Contains(err.Error(), "list the Nodes") {
+	if _, err := roletest.Strays(t, New(), on); err == nil || !strings.Contains(err.Error(), "list the Nodes") {
 		t.Errorf("where the API fails: %v", err)
 	}
 }
