@@ -161,18 +161,20 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// tapped notes when the node was last heard.
+// tapped notes when the node was last heard: by the time since the program began, for the machine's clock may be set meanwhile.
 type tapped struct {
 	net.Conn
-	heard atomic.Int64 // UnixNano
+	heard atomic.Int64 // ns since began
 }
+
+var began = time.Now()
 
 func (t *tapped) Read(p []byte) (int, error) {
 	n, err := t.Conn.Read(p)
 	if n > 0 {
-		t.heard.Store(time.Now().UnixNano())
+		t.heard.Store(int64(time.Since(began)))
 	}
 	return n, err
 }
 
-func (t *tapped) quiet() time.Duration { return time.Since(time.Unix(0, t.heard.Load())) }
+func (t *tapped) quiet() time.Duration { return time.Since(began) - time.Duration(t.heard.Load()) }

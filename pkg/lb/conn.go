@@ -17,9 +17,14 @@ import (
 // pipe is a client's connection and the one to a server. Closing it ends both at once.
 type pipe struct {
 	client, server net.Conn
-	said           atomic.Int64 // when something last went over it; Unix time in ns
+	said           atomic.Int64 // when something last went over it: see passed
 	ended          atomic.Bool
 }
+
+var began = time.Now()
+
+// passed is the time since the program began, in ns, whoever sets the machine's clock meanwhile.
+func passed() int64 { return int64(time.Since(began)) }
 
 // quiet is how long nothing was said over a pipe on which nobody waits for an answer, as far as one can tell who cannot look
 // into it. Connections that are busier than that are moved by the servers: they ask one client in a thousand to come again.
@@ -34,7 +39,7 @@ func (p *pipe) retire(after, limit time.Duration, must bool) {
 	end := time.Now().Add(limit)
 	var look func()
 	look = func() {
-		still := time.Since(time.Unix(0, p.said.Load()))
+		still := time.Duration(passed() - p.said.Load())
 		late := time.Now().After(end)
 		switch {
 		case still >= quiet || late && must:
@@ -64,7 +69,7 @@ func (b *Balancer) serve(ctx context.Context, client net.Conn) {
 			continue
 		}
 		p := &pipe{client: client, server: server}
-		p.said.Store(time.Now().UnixNano())
+		p.said.Store(passed())
 		if b.join(ctx, address, p) {
 			p.copy()
 			b.leave(address, p)
@@ -154,7 +159,7 @@ type heard struct {
 
 func (h heard) Read(b []byte) (int, error) {
 	n, err := h.from.Read(b)
-	h.last.Store(time.Now().UnixNano())
+	h.last.Store(passed())
 	return n, err
 }
 
