@@ -16,6 +16,9 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/pki"
 )
 
+// adminFile has the administrator's token, where the API is, and by whose certificate it is known.
+func (c *config) adminFile() string { return filepath.Join(c.dataDir, "admin.json") }
+
 // admin keeps the administrator's token; its file is what the command line is pointed at.
 func admin(file, address, ca string) (client.Config, error) {
 	had, err := readAdmin(file)
@@ -34,6 +37,16 @@ func admin(file, address, ca string) (client.Config, error) {
 	}
 	had.Endpoint, had.CA = "https://"+net.JoinHostPort(host, port), ca
 	return had, writeAdmin(file, had)
+}
+
+// trustAdmin has those that the file points at the API believe this authority.
+func trustAdmin(file, ca string) error {
+	had, err := readAdmin(file)
+	if err != nil {
+		return err
+	}
+	had.CA = ca
+	return writeAdmin(file, had)
 }
 
 // readAdmin reads the file; what is not there yet is empty.
@@ -67,7 +80,7 @@ func writeAdmin(file string, conf client.Config) error {
 // shareHost makes the administrator's token and the host's authority the same on all daemons that share the state: the
 // first one's. So any of them answers any client.
 func shareHost(ctx context.Context, c *config, eng *engine.Engine) error {
-	file := filepath.Join(c.dataDir, "admin.json")
+	file := c.adminFile()
 	had, err := readAdmin(file)
 	if err != nil {
 		return err

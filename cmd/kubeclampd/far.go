@@ -13,7 +13,7 @@ import (
 type logs struct {
 	near *annealer.Annealer
 	st   *state
-	conf client.Config // token and authority, which all daemons have in common
+	file string // admin.json: all daemons have token and authority in common
 }
 
 // Follow copies a run's log, from here or from the daemon that has it.
@@ -26,7 +26,10 @@ func (l *logs) Follow(ctx context.Context, id crowbar.ID, attempt uint64, follow
 		if d.Name != nameOf(run.Owner) || d.Endpoint == "" {
 			continue
 		}
-		conf := l.conf
+		conf, err := readAdmin(l.file)
+		if err != nil {
+			return err
+		}
 		conf.Endpoint, conf.Name = d.Endpoint, amongUs
 		c, err := client.New(conf)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +46,7 @@ func reset(ctx context.Context, c *config, name string, token bool) (password st
 	defer cancel()
 	st, err := openState(limited, c)
 	if crowbar.KindOf(err) == crowbar.Conflict {
-		return "", fmt.Errorf("%w; while it runs, say: kubeclamp --config %s users password %s", err, filepath.Join(c.dataDir, "admin.json"), name)
+		return "", fmt.Errorf("%w; while it runs, say: kubeclamp --config %s users password %s", err, c.adminFile(), name)
 	}
 	if err != nil {
 		return "", err
@@ -103,7 +102,7 @@ func admit(ctx context.Context, eng *engine.Engine, name, password string) error
 
 // newToken puts another token into the administrator's file, and into the state where daemons share one.
 func newToken(ctx context.Context, c *config, eng *engine.Engine) error {
-	file := filepath.Join(c.dataDir, "admin.json")
+	file := c.adminFile()
 	had, err := readAdmin(file)
 	if err != nil {
 		return err

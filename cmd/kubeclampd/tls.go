@@ -38,15 +38,36 @@ type serving struct {
 	ask  *tls.Config
 }
 
-// newServing opens the files once, so that what is wrong with them stops the start.
-func newServing(c *config, authority *pki.Authority, leaf crowbar.Leaf) (*serving, error) {
+// keepOwn has the daemon's own authority, and of it the API's certificate, each anew where two thirds of its life are over. The
+// authority keeps its key: who trusts the one before goes on until that ends.
+func keepOwn(c *config) (authority *pki.Authority, cert, key string, err error) {
 	folder := filepath.Join(c.dataDir, "tls")
-	cert, key, err := authority.Keep(folder, "api", leaf)
+	if authority, err = pki.HostAuthority(folder); err != nil {
+		return nil, "", "", err
+	}
+	cert, key, err = authority.Keep(folder, "api", leafOf(c))
+	return authority, cert, key, err
+}
+
+// newServing opens the files once, so that what is wrong with them stops the start. What it gives back beside is the daemon's own
+// authority as it is now.
+func newServing(c *config) (*serving, *pki.Authority, error) {
+	authority, cert, key, err := keepOwn(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s := &serving{own: pairOf(cert, key, c.log)}
-	s.own.renew = func() error { _, _, err := authority.Keep(folder, "api", leaf); return err }
+	s.own.renew = func() error {
+		now, _, _, err := keepOwn(c)
+		if err != nil || now.PEM() == authority.PEM() {
+			return err
+		}
+		if err := trustAdmin(c.adminFile(), now.PEM()); err != nil {
+			return err
+		}
+		authority = now
+		return nil
+	}
 	if c.tlsCert != "" {
 		s.given = pairOf(c.tlsCert, c.tlsKey, c.log)
 	}
@@ -55,14 +76,14 @@ func newServing(c *config, authority *pki.Authority, leaf crowbar.Leaf) (*servin
 	}
 	for _, open := range []func() error{s.own.open, s.given.open, s.who.open} {
 		if err := open(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	// TLS 1.3 is taken wherever the other side can; of 1.2 only what has forward secrecy and authenticates what it encrypts.
 	s.plain = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate, NextProtos: []string{"h2", "http/1.1"}, CipherSuites: []uint16{
 		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 		tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256}}
-	return s, nil
+	return s, authority, nil
 }
 
 // config is for the server. The authorities of clients may change while it serves.
@@ -149,7 +170,7 @@ func (k *kept[V]) open() (err error) {
 	if k == nil {
 		return nil
 	}
-	k.seen, k.looked, k.renewed = k.mark(), time.Now(), time.Now()
+	k.seen, k.looked, k.renewed = k.mark(), time.Now(), time.Now().Round(0)
 	k.value, err = k.read()
 	return err
 }
@@ -173,8 +194,8 @@ func (k *kept[V]) get(now time.Time) V {
 		return k.value
 	}
 	k.looked = now
-	if k.renew != nil && now.Sub(k.renewed) >= renews {
-		k.renewed = now
+	if k.renew != nil && now.Round(0).Sub(k.renewed) >= renews { // by the clock on the wall, which may be set: certificates end by that one
+		k.renewed = now.Round(0)
 		if err := k.renew(); err != nil {
 			k.log.Error("the certificate is not renewed", "error", err)
 		}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -74,7 +76,7 @@ func newFront(t *testing.T) *front {
 	if f.own, err = pki.HostAuthority(filepath.Join(f.dir, "tls")); err != nil {
 		t.Fatal(err)
 	}
-	s, err := newServing(f.c, f.own, leafOf(f.c))
+	s, _, err := newServing(f.c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +128,55 @@ func (f *front) get(c *http.Client) (who string, state tls.ConnectionState, old 
 	b, err := io.ReadAll(resp.Body)
 	who, _, _ = strings.Cut(string(b), " by ")
 	return who, *resp.TLS, old, err
+}
+
+// TestOwnAuthorityNearItsEnd: a daemon that runs for years gives its authority a new life, and admin.json the new certificate.
+func TestOwnAuthorityNearItsEnd(t *testing.T) {
+	c := &config{dataDir: t.TempDir(), listen: "127.0.0.1:0", log: slog.New(slog.DiscardHandler)}
+	folder := filepath.Join(c.dataDir, "tls")
+	old, err := pki.HostAuthority(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(folder, "ca.crt"), filepath.Join(folder, "ca.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := newServing(c)
+	if err == nil {
+		err = writeAdmin(c.adminFile(), client.Config{Token: "t", CA: old.PEM()})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same authority, as it would be nine years on.
+	late := *pair.Leaf
+	late.NotBefore, late.NotAfter = late.NotBefore.AddDate(-9, 0, 0), late.NotAfter.AddDate(-9, 0, 0)
+	der, err := x509.CreateCertificate(rand.Reader, &late, &late, pair.Leaf.PublicKey, pair.PrivateKey)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, "ca.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.own.get(time.Now().Add(time.Hour))
+	if had, err := readAdmin(c.adminFile()); err != nil || had.CA != old.PEM() {
+		t.Fatalf("within the day: %v, %q", err, had.CA)
+	}
+	shown := s.own.get(time.Now().Add(25 * time.Hour))
+	had, err := readAdmin(c.adminFile())
+	if err != nil || had.CA == old.PEM() || had.Token != "t" {
+		t.Fatalf("a day later: %v, %+v", err, had)
+	}
+	for _, ca := range []string{had.CA, old.PEM()} {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM([]byte(ca))
+		for _, is := range []*tls.Certificate{before, shown} {
+			if _, err := is.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: "localhost"}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }
 
 func TestWhichCertificateIsShown(t *testing.T) {

@@ -23,7 +23,6 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/annealer"
 	"github.com/kubeclamp/kubeclamp/pkg/api"
 	"github.com/kubeclamp/kubeclamp/pkg/backup"
-	"github.com/kubeclamp/kubeclamp/pkg/client"
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/pkg/engine"
 	"github.com/kubeclamp/kubeclamp/pkg/graph"
@@ -108,8 +107,8 @@ func run(ctx context.Context, c *config, st *state, eng *engine.Engine, ann *ann
 	loops := map[string]func(context.Context) error{"annealer": ann.Run, "sealing": eng.KeepSealed, "tokens": eng.NoteUses, "backups": copies.Run, "health": look.run}
 	pools := newNames(c, eng)
 	loops["names"] = pools.run
-	far := &logs{near: ann, st: st}
-	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Health: look.health, Found: look.found, Pools: pools.health, Backups: copies, Act: acting(eng, ann), Actors: ann, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log}, &far.conf)
+	far := &logs{near: ann, st: st, file: c.adminFile()}
+	srv, err := newServer(c, api.Config{Engine: eng, Users: eng, Logs: far, Ask: ann.Ask, Reboot: ann.Reboot, Daemons: st.Daemons, Health: look.health, Found: look.found, Pools: pools.health, Backups: copies, Act: acting(eng, ann), Actors: ann, Moves: st, Auditing: eng, Compat: api.Compat(c.compat), Log: c.log})
 	if err != nil {
 		return err
 	}
@@ -179,12 +178,8 @@ func newHands(c *config, eng *engine.Engine) (map[string]jig.Jig, func(), error)
 }
 
 // newServer makes the HTTPS server, its certificate and the administrator's way in.
-func newServer(c *config, conf api.Config, way *client.Config) (*server, error) {
-	authority, err := pki.HostAuthority(filepath.Join(c.dataDir, "tls"))
-	if err != nil {
-		return nil, err
-	}
-	served, err := newServing(c, authority, leafOf(c))
+func newServer(c *config, conf api.Config) (*server, error) {
+	served, authority, err := newServing(c)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +195,8 @@ func newServer(c *config, conf api.Config, way *client.Config) (*server, error) 
 		}
 		c.log.Info("the API is there without TLS, for this machine alone", "at", out.plain.Addr())
 	}
-	if *way, err = admin(filepath.Join(c.dataDir, "admin.json"), listener.Addr().String(), authority.PEM()); err != nil {
+	way, err := admin(c.adminFile(), listener.Addr().String(), authority.PEM())
+	if err != nil {
 		return nil, errors.Join(err, out.close())
 	}
 	conf.Token = way.Token
