@@ -47,9 +47,10 @@ func desired(s settings) linux.State {
 	}
 }
 
-// certificates is the folder pki. The API server and its neighbours read their own certificates again by themselves: the
-// serving pair and that of the aggregation layer when the files change, the one for etcd at each handshake, the one for kubelets
-// every five minutes. Authorities and keys are read once.
+// certificates is the folder pki. The API server reads its own certificates again by itself: the serving pair and that of the
+// aggregation layer when the files change, the one for etcd at each handshake, the one for kubelets every five minutes. But when
+// it starts it also makes one to speak to itself, which ends after three years, and which it does not renew: so it starts again
+// with each serving pair. Authorities and keys are read once.
 func certificates(s settings) []linux.File {
 	public := func(name, content string, restart ...string) linux.File {
 		return linux.File{Path: pki + "/" + name, Mode: 0o644, Owner: user, Content: content, Restart: restart}
@@ -59,7 +60,7 @@ func certificates(s settings) []linux.File {
 	}
 	return []linux.File{
 		public("ca.crt", s.CA, apiserver, manager, scheduler),
-		public("apiserver.crt", s.Server.Cert),
+		public("apiserver.crt", s.Server.Cert, apiserver),
 		secret("apiserver.key", s.Server.Key),
 		public("etcd-ca.crt", s.Etcd.CA, apiserver),
 		public("apiserver-etcd-client.crt", s.Etcd.Cert),
