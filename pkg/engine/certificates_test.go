@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -150,6 +151,22 @@ func (c *cluster) look() bool {
 	return busy
 }
 
+// phases is those in which something is.
+func (c *cluster) phases() []string {
+	c.t.Helper()
+	list, err := c.Certificates()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, one := range list {
+		if one.Rotation != nil {
+			got[one.Rotation.Phase] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(got))
+}
+
 // TestElevenYearsOfACluster moves the daemon's clock over eleven years, four weeks at a time, with a look of the keeper at each: no
 // day of them has a certificate that somebody would refuse, whatever has run by then; every leaf and both authorities are replaced.
 func TestElevenYearsOfACluster(t *testing.T) {
@@ -159,6 +176,9 @@ func TestElevenYearsOfACluster(t *testing.T) {
 	for c.clock.Before(begin.Add(11 * 365 * 24 * time.Hour)) {
 		c.clock = c.clock.Add(28 * 24 * time.Hour)
 		c.look()
+		if all := c.phases(); len(all) > 1 {
+			t.Errorf("on %s authorities that are of one age are not rotated together: %s", c.clock.Format(time.DateOnly), all)
+		}
 		c.work()
 		if bad := c.along(); len(bad) > 0 {
 			t.Fatalf("on %s: %s", c.clock.Format(time.DateOnly), strings.Join(bad, "\n"))
@@ -195,23 +215,7 @@ func TestRotationPhases(t *testing.T) {
 	if _, err := c.Rotate(t.Context(), crowbar.RotateWish{Hold: &hold}); err != nil {
 		t.Fatal(err)
 	}
-	phase := func() string {
-		list, err := c.Certificates()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := map[string]bool{}
-		for _, one := range list {
-			if one.Rotation != nil {
-				got[one.Rotation.Phase] = true
-			}
-		}
-		var out []string
-		for p := range got {
-			out = append(out, p)
-		}
-		return strings.Join(out, ",")
-	}
+	phase := func() string { return strings.Join(c.phases(), ",") }
 	for i, want := range []string{crowbar.PhaseTrust, crowbar.PhaseReissue} {
 		if i > 0 {
 			c.look()

@@ -97,21 +97,37 @@ func (e *Engine) renewDue(ctx context.Context) (busy bool, err error) {
 	return busy, err
 }
 
-// rotateDue begins to rotate the authorities of which two thirds of their life are over. Where something that uses one is not
-// active, it begins later; leaves that the authority signs end with it, so that people hear of it long before.
+// rotateDue begins to rotate the authorities of which two thirds of their life are over: all at once if that can be, so that
+// they go through their phases together, and nothing restarts twice. Where something that uses one is not active, it begins
+// later; leaves that the authority signs end with it, so that people hear of it long before.
 func (e *Engine) rotateDue(ctx context.Context) (busy bool, err error) {
+	var names []string
 	for sec := range e.View().Secrets() {
-		if !isAuthority(sec) || sec.Rotation != nil || !e.PKI.Due(sec) {
-			continue
+		if isAuthority(sec) && sec.Rotation == nil && e.PKI.Due(sec) {
+			names = append(names, sec.Name)
 		}
-		steps, bad := e.Rotate(ctx, crowbar.RotateWish{Names: []string{sec.Name}})
-		switch crowbar.KindOf(bad) {
-		case crowbar.Conflict, crowbar.NotFound: // what uses it runs or is out of order, or nothing does
-			continue
-		}
-		busy, err = busy || len(steps) > 0, errors.Join(err, bad)
+	}
+	if len(names) == 0 {
+		return false, nil
+	}
+	steps, bad := e.Rotate(ctx, crowbar.RotateWish{Names: names})
+	if bad == nil || len(names) == 1 {
+		return len(steps) > 0, unless(bad)
+	}
+	for _, name := range names {
+		steps, bad := e.Rotate(ctx, crowbar.RotateWish{Names: []string{name}})
+		busy, err = busy || len(steps) > 0, errors.Join(err, unless(bad))
 	}
 	return busy, err
+}
+
+// unless is an error but for those that say to try again later: what uses an authority runs or is out of order, or nothing does.
+func unless(err error) error {
+	switch crowbar.KindOf(err) {
+	case crowbar.Conflict, crowbar.NotFound:
+		return nil
+	}
+	return err
 }
 
 func isAuthority(sec *crowbar.Secret) bool {
