@@ -5,7 +5,8 @@
 # make scale  10,000 simulated nodes of 20 roles, measured and held against the limits; make scale EXTERNAL=1: on an etcd of its own
 # make load   200 clients read and change 1,000 nodes of 20 roles for a minute, held against the limits
 # make rinse  masters, members of etcd, minions and name servers come and go in a real cluster under load (needs root)
-# make certs  every authority and key of a real cluster is rotated under load, and certificates that live for seconds are renewed as often as in eleven years (needs root)
+# make certs  every authority and key of a real cluster is rotated under load (needs root)
+# make years  eleven years go by in a real cluster under load: every program's clock moves, certificates are renewed as they become due (needs root)
 # make failover  masters of a real cluster are lost in six ways; how long programs went without the API (needs root)
 # make restore  a real cluster loses its power, its etcd members, all its masters, and is brought back; nothing is lost (needs root)
 # make upgrade  a real cluster under load is taken to another version of etcd and Kubernetes, and to one that does not work (needs root)
@@ -108,6 +109,10 @@ failover: deps build artifacts
 .PHONY: certs
 certs: deps build artifacts
 	$(GO) run ./test/certs --check --cache $(CACHE)
+
+.PHONY: years
+years: deps build
+	$(GO) run ./test/years --check --cache $(CACHE)
 
 .PHONY: rinse
 rinse: deps build artifacts

@@ -25,7 +25,7 @@ func lead(ctx context.Context, c *config, st *state, eng *engine.Engine, ask eng
 		ctx, cancel := context.WithCancel(ctx)
 		var beside sync.WaitGroup
 		beside.Go(func() { _ = webhook.New(webhook.Config{Engine: eng, Moves: st, Log: c.log}).Run(ctx) })
-		beside.Go(func() { _ = eng.KeepCertificates(ctx, c.certificatesEvery()) })
+		beside.Go(func() { _ = eng.KeepCertificates(ctx, time.Minute) })
 		if c.mendEvery > 0 {
 			beside.Go(func() { _ = eng.KeepMended(ctx, c.mendEvery, ask) })
 		}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 	"github.com/kubeclamp/kubeclamp/test/site/kubeapi"
 )
 
@@ -29,7 +28,7 @@ func (t *trial) rotate(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	before, err := t.certificates(ctx)
+	before, err := t.Certificates(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -47,7 +46,7 @@ func (t *trial) rotate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	t.say("done:\n%s", out)
-	after, err := t.certificates(ctx)
+	after, err := t.Certificates(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -82,23 +81,6 @@ func (t *trial) rotate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%d authorities, certificates and keys replaced; %d values in etcd, all by key2; %d Secrets read again; a token of the old key is refused", fresh, now["key2"], secrets), nil
-}
-
-// certificates by name.
-func (t *trial) certificates(ctx context.Context) (map[string]crowbar.Certificate, error) {
-	text, err := t.CLI(ctx, nil, "certs", "list", "-o", "json")
-	if err != nil {
-		return nil, err
-	}
-	var all []crowbar.Certificate
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return nil, err
-	}
-	out := map[string]crowbar.Certificate{}
-	for _, c := range all {
-		out[c.Name] = c
-	}
-	return out, nil
 }
 
 // atRest is how many values in etcd are encrypted by which key, read out of etcd itself; "" for those that are not.

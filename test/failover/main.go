@@ -12,7 +12,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/test/site"
@@ -22,38 +21,21 @@ import (
 const limit = 3 * time.Second
 
 type config struct {
-	dir, network, cache string
-	only                string
-	keep, check         bool
-	window              time.Duration
-	timeout             time.Duration
+	only   string
+	check  bool
+	window time.Duration
 }
 
 func main() {
 	var c config
-	flag.StringVar(&c.dir, "dir", ".lab-failover", "folder of the cluster; it is removed")
-	flag.StringVar(&c.network, "network", "10.202.0.0/16", "network of the nodes")
-	flag.StringVar(&c.cache, "cache", "", "folder of artifacts and lab images")
 	flag.StringVar(&c.only, "only", "", "one loss alone, by its name")
-	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
 	flag.BoolVar(&c.check, "check", false, "end with 1 where a limit does not hold")
 	flag.DurationVar(&c.window, "window", 70*time.Second, "how long each loss is watched")
-	flag.DurationVar(&c.timeout, "timeout", 30*time.Minute, "give up after this time")
-	flag.Parse()
-	site.Main("failover", c.timeout, func(ctx context.Context) error { return measure(ctx, c) })
+	site.Main("failover", "kcfail", "10.202.0.0/16", 30*time.Minute, func(ctx context.Context, on site.Cluster) error { return measure(ctx, on, c) })
 }
 
-func measure(ctx context.Context, c config) (err error) {
-	if c.dir, err = filepath.Abs(c.dir); err != nil {
-		return err
-	}
-	s := trial{site.Cluster{Dir: c.dir, Name: "kcfail", Network: c.network, Cache: c.cache}}
-	if !c.keep {
-		if err := s.Down(ctx); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, s.Down(context.WithoutCancel(ctx))) }()
-	}
+func measure(ctx context.Context, on site.Cluster, c config) error {
+	s := trial{on}
 	fmt.Fprintln(os.Stderr, "make a cluster of five nodes, three of them masters")
 	if err := s.Up(ctx, 5, 3); err != nil {
 		return err

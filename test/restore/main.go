@@ -6,11 +6,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,12 +17,9 @@ import (
 )
 
 type config struct {
-	dir, network, cache string
-	only                string
-	seed                uint64
-	rounds              int
-	keep                bool
-	timeout             time.Duration
+	only   string
+	seed   uint64
+	rounds int
 }
 
 // trial is the cluster and what the losses have in common.
@@ -53,34 +48,18 @@ var losses = []loss{
 
 func main() {
 	var c config
-	flag.StringVar(&c.dir, "dir", ".lab-restore", "folder of the cluster; it is removed")
-	flag.StringVar(&c.network, "network", "10.203.0.0/16", "network of the nodes")
-	flag.StringVar(&c.cache, "cache", "", "folder of artifacts and lab images")
-	flag.StringVar(&c.only, "only", "", "some losses alone, with commas between them: cold-start, one-disk, two-of-three, everything")
+	flag.StringVar(&c.only, "only", "", "some losses alone, with commas between them: cold-start, one-disk, two-of-three, two-away, everything")
 	flag.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "what comes by chance, such as the order of boots")
 	flag.IntVar(&c.rounds, "rounds", 3, "power cuts")
-	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
-	flag.DurationVar(&c.timeout, "timeout", 40*time.Minute, "give up after this time")
-	flag.Parse()
-	site.Main("restore", c.timeout, func(ctx context.Context) error { return lose(ctx, c) })
+	site.Main("restore", "kcrest", "10.203.0.0/16", 40*time.Minute, func(ctx context.Context, on site.Cluster) error { return lose(ctx, on, c) })
 }
 
-func lose(ctx context.Context, c config) (err error) {
-	if c.dir, err = filepath.Abs(c.dir); err != nil {
-		return err
-	}
+func lose(ctx context.Context, on site.Cluster, c config) error {
 	only, err := chosen(c.only)
 	if err != nil {
 		return err
 	}
-	s := &trial{Cluster: site.Cluster{Dir: c.dir, Name: "kcrest", Network: c.network, Cache: c.cache},
-		chance: rand.New(rand.NewPCG(c.seed, 0)), rounds: c.rounds}
-	if !c.keep {
-		if err := s.Down(ctx); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, s.Down(context.WithoutCancel(ctx))) }()
-	}
+	s := &trial{Cluster: on, chance: rand.New(rand.NewPCG(c.seed, 0)), rounds: c.rounds}
 	fmt.Printf("seed %d\n", c.seed)
 	if err := s.Up(ctx, len(nodes), len(nodes)); err != nil {
 		return err

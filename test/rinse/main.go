@@ -12,7 +12,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,27 +23,19 @@ import (
 const noQuorum = 2 * time.Second
 
 type config struct {
-	dir, network, cache string
-	only                string
-	keep, check         bool
-	seed                uint64
-	changes             int
-	timeout             time.Duration
+	only    string
+	check   bool
+	seed    uint64
+	changes int
 }
 
 func main() {
 	var c config
-	flag.StringVar(&c.dir, "dir", ".lab-rinse", "folder of the cluster; it is removed")
-	flag.StringVar(&c.network, "network", "10.209.0.0/16", "network of the nodes")
-	flag.StringVar(&c.cache, "cache", "", "folder of artifacts and lab images")
 	flag.StringVar(&c.only, "only", "", "parts alone, by their names with commas: "+strings.Join(names(), ","))
-	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
 	flag.BoolVar(&c.check, "check", false, "end with 1 where something is not as it has to be")
 	flag.Uint64Var(&c.seed, "seed", 1, "of the random walk")
 	flag.IntVar(&c.changes, "changes", 30, "least changes of membership of the walk")
-	flag.DurationVar(&c.timeout, "timeout", 30*time.Minute, "give up after this time")
-	flag.Parse()
-	site.Main("rinse", c.timeout, func(ctx context.Context) error { return rinse(ctx, c) })
+	site.Main("rinse", "kcrinse", "10.209.0.0/16", 30*time.Minute, func(ctx context.Context, on site.Cluster) error { return rinse(ctx, on, c) })
 }
 
 // part is one thing that is done to the cluster; those after it find the cluster as it left it.
@@ -70,17 +61,8 @@ func names() []string {
 	return out
 }
 
-func rinse(ctx context.Context, c config) (err error) {
-	if c.dir, err = filepath.Abs(c.dir); err != nil {
-		return err
-	}
-	t := &trial{Cluster: site.Cluster{Dir: c.dir, Name: "kcrinse", Network: c.network, Cache: c.cache}, conf: c}
-	if !c.keep {
-		if err := t.Down(ctx); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, t.Down(context.WithoutCancel(ctx))) }()
-	}
+func rinse(ctx context.Context, on site.Cluster, c config) error {
+	t := &trial{Cluster: on, conf: c}
 	t.say("make a cluster of five nodes, three of them masters")
 	if err := t.Up(ctx, nodes, 3); err != nil {
 		return err

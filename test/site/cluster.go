@@ -5,6 +5,7 @@ package site
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
 // Admin is the administrator's kubeconfig on a master.
@@ -98,4 +101,21 @@ func (c Cluster) Well(ctx context.Context, masters ...string) error {
 		}
 	}
 	return nil
+}
+
+// Certificates is every authority, certificate and key of the cluster, by name.
+func (c Cluster) Certificates(ctx context.Context) (map[string]crowbar.Certificate, error) {
+	text, err := c.CLI(ctx, nil, "certs", "list", "-o", "json")
+	if err != nil {
+		return nil, err
+	}
+	var all []crowbar.Certificate
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return nil, fmt.Errorf("kubeclamp certs list: %w", err)
+	}
+	out := map[string]crowbar.Certificate{}
+	for _, is := range all {
+		out[is.Name] = is
+	}
+	return out, nil
 }

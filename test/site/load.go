@@ -151,6 +151,19 @@ func (l *Load) Renew(ctx context.Context, c Cluster) (bool, error) {
 	return true, l.Balancer.Set(l.lb)
 }
 
+// KeepRenewed has them do so every second, until ctx ends.
+func (l *Load) KeepRenewed(ctx context.Context, c Cluster) {
+	for tick := time.NewTicker(time.Second); ctx.Err() == nil; {
+		if _, err := l.Renew(ctx, c); err != nil && ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, "the kubeconfig:", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
 // client is a program's own, with the newest certificates.
 func (l *Load) client(who int) *http.Client {
 	l.mu.Lock()

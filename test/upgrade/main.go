@@ -7,11 +7,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/kubeclamp/kubeclamp/test/site"
@@ -25,44 +23,27 @@ const (
 )
 
 type config struct {
-	dir, network, cache string
-	only                string
-	keep, check         bool
-	nodes               int
-	timeout             time.Duration
+	only  string
+	check bool
+	nodes int
 }
 
 func main() {
 	var c config
-	flag.StringVar(&c.dir, "dir", ".lab-upgrade", "folder of the cluster; it is removed")
-	flag.StringVar(&c.network, "network", "10.206.0.0/16", "network of the nodes")
-	flag.StringVar(&c.cache, "cache", "", "folder of artifacts and lab images")
 	flag.StringVar(&c.only, "only", "", "one step alone, by its name")
 	flag.IntVar(&c.nodes, "nodes", 3, "how many nodes; the first three are masters, all run pods")
-	flag.BoolVar(&c.keep, "keep", false, "leave the cluster, and use one that is there")
 	flag.BoolVar(&c.check, "check", false, "end with 1 where a request failed")
-	flag.DurationVar(&c.timeout, "timeout", 30*time.Minute, "give up after this time")
-	flag.Parse()
-	site.Main("upgrade", c.timeout, func(ctx context.Context) error { return measure(ctx, c) })
+	site.Main("upgrade", "kcupgr", "10.206.0.0/16", 30*time.Minute, func(ctx context.Context, on site.Cluster) error { return measure(ctx, on, c) })
 }
 
-func measure(ctx context.Context, c config) (err error) {
-	if c.dir, err = filepath.Abs(c.dir); err != nil {
-		return err
-	}
-	t := trial{Cluster: site.Cluster{Dir: c.dir, Name: "kcupgr", Network: c.network, Cache: c.cache}, check: c.check}
-	if !c.keep {
-		if err := t.Down(ctx); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, t.Down(context.WithoutCancel(ctx))) }()
-	}
-	end, err := catalogue(c.dir + ".catalogue")
+func measure(ctx context.Context, on site.Cluster, c config) error {
+	t := trial{Cluster: on, check: c.check}
+	end, err := catalogue(on.Dir + ".catalogue")
 	if err != nil {
 		return err
 	}
 	defer end()
-	if _, err := os.Stat(c.dir); err != nil {
+	if _, err := os.Stat(on.Dir); err != nil {
 		fmt.Fprintf(os.Stderr, "make a cluster of %d nodes with Kubernetes %s and etcd %s\n", c.nodes, oldKube, oldEtcd)
 		if err := t.Up(ctx, c.nodes, 3, "--set", "kubernetes-version="+oldKube, "--set", "etcd-version="+oldEtcd); err != nil {
 			return err
