@@ -33,8 +33,10 @@ func build(ctx context.Context, on site.Cluster) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(dir, "bin", clockName)); err != nil && !os.IsNotExist(err) { // of the last time
-		return err
+	if _, err := os.Stat(on.Dir); os.IsNotExist(err) { // the time of the last cluster
+		if err := os.Remove(filepath.Join(dir, "bin", clockName)); err != nil && !os.IsNotExist(err) {
+			return err
+		}
 	}
 	say("build the programs")
 	if err := run(ctx, []string{"CGO_ENABLED=0"}, goCmd, "build", "-o", filepath.Join(dir, "bin")+"/", "./cmd/...", "./test/years"); err != nil {

@@ -40,13 +40,11 @@ func say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format(time.DateTime)+" "+format+"\n", args...)
 }
 
-func (t *trial) say(format string, args ...any) { say(format, args...) }
-
 // wind gives containers their clock that come.
 func (t *trial) wind(ctx context.Context) {
 	for tick := time.NewTicker(100 * time.Millisecond); ctx.Err() == nil; {
 		if err := t.clock.containers(); err != nil {
-			t.say("a container's clock: %v", err)
+			say("a container's clock: %v", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -146,11 +144,11 @@ func (t *trial) settle(ctx context.Context) error {
 				if _, err := t.CLI(limited, nil, "wait", "--progress", "none"); err != nil {
 					return err
 				}
-				t.say("all is renewed after %.0f s", time.Since(began).Seconds())
+				say("all is renewed after %.0f s", time.Since(began).Seconds())
 			}
 			return nil
 		case rotating != "" && held: // the old authorities are trusted for a day yet
-			t.say("all has been reissued after %.0f s: two more days go by", time.Since(began).Seconds())
+			say("all has been reissued after %.0f s: two more days go by", time.Since(began).Seconds())
 			t.clock.move(2 * day)
 			if err := t.dropped(limited); err != nil {
 				return err

@@ -55,7 +55,7 @@ func years(ctx context.Context, on site.Cluster, c config) (err error) {
 	if t.clock, err = newClock("bin", err == nil); err != nil {
 		return err
 	}
-	t.say("make a cluster of three nodes, all of them masters")
+	say("make a cluster of three nodes, all of them masters")
 	if err := t.Up(ctx, len(masters), len(masters)); err != nil {
 		return err
 	}
