@@ -322,7 +322,7 @@ func TestAPipeRetiresWhenItIsQuiet(t *testing.T) {
 	p := &pipe{client: client, server: far}
 	p.retire(0, time.Minute, false)
 	closed := func() bool {
-		p.said.Store(time.Now().UnixNano())
+		p.said.Store(passed())
 		client.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		_, err := client.Read(make([]byte, 1))
 		return err != nil && !os.IsTimeout(err)
