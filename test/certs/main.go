@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -51,18 +50,11 @@ func certs(ctx context.Context, on site.Cluster) (err error) {
 		return err
 	}
 	defer t.load.Stop()
-	follow, stop := context.WithCancel(ctx)
-	defer stop()
-	go t.load.KeepRenewed(follow, on)
-	began := time.Now()
-	what, err := t.rotate(ctx)
-	if err == nil {
-		err = t.Well(ctx, masters...)
-	}
-	seen := t.load.Seen()
-	fmt.Printf("rotate  %4.0f s  %s\n        %s\n", time.Since(began).Seconds(), what, seen)
-	if seen.Failed > 0 {
-		err = errors.Join(err, fmt.Errorf("%d requests failed: %v", seen.Failed, seen.Errors))
-	}
-	return err
+	return t.load.During(ctx, on, "rotate", func(ctx context.Context) (string, error) {
+		what, err := t.rotate(ctx)
+		if err == nil {
+			err = t.Well(ctx, masters...)
+		}
+		return what, err
+	})
 }

@@ -151,8 +151,24 @@ func (l *Load) Renew(ctx context.Context, c Cluster) (bool, error) {
 	return true, l.Balancer.Set(l.lb)
 }
 
-// KeepRenewed has them do so every second, until ctx ends.
-func (l *Load) KeepRenewed(ctx context.Context, c Cluster) {
+// During does something to the cluster while the programs take over new certificates, and prints what came of it and what they
+// saw. A request that failed is an error too.
+func (l *Load) During(ctx context.Context, c Cluster, name string, does func(context.Context) (string, error)) error {
+	beside, stop := context.WithCancel(ctx)
+	defer stop()
+	go l.keepRenewed(beside, c)
+	began := time.Now()
+	what, err := does(ctx)
+	seen := l.Seen()
+	fmt.Printf("%-7s %4.0f s  %s\n        %s\n", name, time.Since(began).Seconds(), what, seen)
+	if seen.Failed > 0 {
+		err = errors.Join(err, fmt.Errorf("%d requests failed: %v", seen.Failed, seen.Errors))
+	}
+	return err
+}
+
+// keepRenewed has the programs take over the kubeconfig every second, until ctx ends.
+func (l *Load) keepRenewed(ctx context.Context, c Cluster) {
 	for tick := time.NewTicker(time.Second); ctx.Err() == nil; {
 		if _, err := l.Renew(ctx, c); err != nil && ctx.Err() == nil {
 			fmt.Fprintln(os.Stderr, "the kubeconfig:", err)

@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -68,14 +67,6 @@ func years(ctx context.Context, on site.Cluster, c config) (err error) {
 	defer t.load.Stop()
 	beside, stop := context.WithCancel(ctx)
 	defer stop()
-	go t.load.KeepRenewed(beside, on)
 	go t.wind(beside)
-	began := time.Now()
-	what, err := t.live(ctx)
-	seen := t.load.Seen()
-	fmt.Printf("years   %4.0f s  %s\n        %s\n", time.Since(began).Seconds(), what, seen)
-	if seen.Failed > 0 {
-		err = errors.Join(err, fmt.Errorf("%d requests failed: %v", seen.Failed, seen.Errors))
-	}
-	return err
+	return t.load.During(ctx, on, "years", t.live)
 }
