@@ -6,7 +6,7 @@ import (
 	"github.com/kubeclamp/kubeclamp/pkg/crowbar"
 )
 
-// The least that certificates may live: less, and a weekend or a node that is away for a while would end a cluster. API servers make
+// How long certificates may live: less, and a weekend or a node that is away for a while would end a cluster. API servers make
 // certificates for themselves when they start, which end after three years; they start again with each renewal.
 const (
 	leastLeaf      = 7 * 24 * time.Hour
@@ -14,6 +14,7 @@ const (
 	leastAuthority = 90 * 24 * time.Hour
 )
 
+// checkLives refuses lives that would end a cluster.
 func (c *config) checkLives() error {
 	leaf, authority := c.lives.Leaf, c.lives.Authority
 	switch {
